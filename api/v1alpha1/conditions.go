@@ -1,0 +1,101 @@
+package v1alpha1
+
+// Conditions of a WorkloadCluster, in the order of its steps. ReadyCondition, ReconcilingCondition
+// and StalledCondition have the meaning that kstatus gives them.
+const (
+	ConditionReachable      = "Reachable"      // the operator can talk to the cluster's API server
+	ConditionSurveyed       = "Surveyed"       // of a cluster from elsewhere: what it runs is known; not needed for Ready
+	ConditionFluxReady      = "FluxReady"      // Flux is installed, or was found and left alone
+	ConditionSynced         = "Synced"         // the root Kustomization reports Ready
+	ConditionAgentConnected = "AgentConnected" // heartbeats arrive and the snapshot is in the view
+)
+
+// Conditions of a Fleet.
+const (
+	ConditionConfigRepositoryReady = "ConfigRepositoryReady" // it can be read with the given credentials
+	ConditionFluxArtifactReady     = "FluxArtifactReady"     // a Flux version in range was found and fetched
+	ConditionEventsReady           = "EventsReady"           // keys are made and the stream answers
+	ConditionSettingsAccepted      = "SettingsAccepted"      // agents can use spec.ownership and spec.events.redact as they are
+	ConditionClustersRegistered    = "ClustersRegistered"    // every selected Cluster API Cluster has joined; not needed for Ready
+)
+
+// Reasons that several conditions share.
+const (
+	ReasonSucceeded  = "Succeeded"
+	ReasonProgress   = "Progressing"
+	ReasonWaiting    = "WaitingForPreviousStep" // a step before this one has not succeeded yet
+	ReasonSuspended  = "Suspended"
+	ReasonNoFleet    = "FleetNotReady"  // there is no Fleet "default", or it is not ready yet
+	ReasonInternal   = "InternalError"  // a call failed that a retry may mend; the message has the error
+	ReasonIDTaken    = "ClusterIDTaken" // another WorkloadCluster has this id
+	ReasonDeleting   = "Deleting"       // the object is going away
+	ReasonLeftBehind = "LeftBehind"     // deletion ended by its deadline; the message says what was left
+	ReasonPaused     = "Paused"         // it, or its Cluster API Cluster, is paused (cluster.x-k8s.io/paused)
+)
+
+// Reasons of Reachable.
+const (
+	ReasonClusterNotFound     = "ClusterNotFound"            // clusterRef names no Cluster API Cluster
+	ReasonClusterAPIMissing   = "ClusterAPINotInstalled"     // clusterRef is used and its CRDs are not there
+	ReasonProvisioning        = "ControlPlaneNotInitialized" // Cluster API has no control plane yet
+	ReasonKubeconfigMissing   = "KubeconfigNotFound"         // the Secret does not exist
+	ReasonKubeconfigInvalid   = "KubeconfigInvalid"          // empty, unreadable, or not a kubeconfig
+	ReasonKubeconfigForbidden = "KubeconfigNotAllowed"       // it would run a program or read files of the operator
+	ReasonUnreachable         = "Unreachable"                // no connection, or no answer in time
+	ReasonUnauthorized        = "Unauthorized"               // the cluster refuses the credentials
+	ReasonClusterDeleting     = "ClusterDeleting"            // Cluster API is taking the cluster down
+)
+
+// Reasons of Surveyed.
+const (
+	ReasonSurveyed        = "Surveyed"        // nothing stands in the way of mode Manage
+	ReasonConflictsFound  = "ConflictsFound"  // something does; the message has the first few
+	ReasonRightsMissing   = "RightsMissing"   // the kubeconfig's user may not do all that Manage takes
+	ReasonSurveyFailed    = "SurveyFailed"    // the cluster did not answer all that was asked; it is tried again
+	ReasonReportNotStored = "ReportNotStored" // the report's ConfigMap cannot be written
+)
+
+// Reasons of FluxReady.
+const (
+	ReasonFluxExisting   = "ExistingFlux"       // found, and left alone because spec.flux.install is Existing
+	ReasonFluxNotFound   = "FluxNotFound"       // spec.flux.install is Existing and there is none
+	ReasonFluxConflict   = "FluxNotOurs"        // Flux is there, not installed by Fairway, and install is Managed
+	ReasonArtifactFailed = "FluxArtifactFailed" // the artifact cannot be found or fetched
+	ReasonApplyFailed    = "ApplyFailed"        // the cluster refused an object
+	ReasonRollingOut     = "RollingOut"         // applied; not every controller is available yet
+	ReasonObserveOnly    = "ObserveOnly"        // spec.mode is Observe: nothing is installed but the agent
+)
+
+// Reasons of Synced.
+const (
+	ReasonSyncing    = "Syncing"         // the root Kustomization has not finished this revision
+	ReasonSyncFailed = "ReconcileFailed" // the root Kustomization or its source reports a failure
+)
+
+// Reasons of AgentConnected.
+const (
+	ReasonAgentRollingOut = "AgentRollingOut"   // applied; no heartbeat yet
+	ReasonAgentSilent     = "HeartbeatsMissed"  // heartbeats stopped; what is known is old
+	ReasonAgentRefused    = "AgentRefused"      // the event bus refuses the agent's credentials
+	ReasonCredentials     = "CredentialsFailed" // the agent's credentials cannot be made; the message has the error
+	ReasonAgentFailing    = "AgentFailing"      // the agent's pod cannot start or dies; the message says why
+)
+
+// Reasons of what the fleet view says of a cluster that is connected.
+const (
+	ReasonEventsMissing = "EventsMissing" // events that the agent sent are not in the view
+	ReasonViewDiverged  = "ViewDiverged"  // nothing is missing, and the agent's digest is another one
+	ReasonClockSkew     = "ClockSkew"     // the agent's clock is off; the times of what happened are, too
+)
+
+// Reasons of a Fleet's conditions.
+const (
+	ReasonRepositoryUnreadable = "RepositoryUnreadable" // wrong address, credentials or branch
+	ReasonSecretMissing        = "SecretNotFound"
+	ReasonVersionNotFound      = "VersionNotFound"       // no tag of the artifact is in the range
+	ReasonEventsUnreachable    = "EventsUnreachable"     // the hub's event bus does not answer the operator
+	ReasonEventsAddress        = "EventsAddressUnknown"  // agents have nothing to dial: no spec.events.url, no load balancer address
+	ReasonKeysDamaged          = "KeysDamaged"           // Secret fairway-keys lacks a part; it is never overwritten
+	ReasonSettingsInvalid      = "SettingsInvalid"       // the message names what agents go without, and how to mend it
+	ReasonNotRegistered        = "ClustersNotRegistered" // the message names the Cluster API Clusters that cannot join, and why
+)

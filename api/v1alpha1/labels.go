@@ -1,0 +1,50 @@
+package v1alpha1
+
+// Finalizer is held on every object whose deletion Fairway has work for. It always goes: each
+// kind's deletion has a deadline.
+const Finalizer = "fleet.fairway.dev/finalizer"
+
+// FleetName is the name of the only Fleet.
+const FleetName = "default"
+
+// SystemNamespace is where Fairway's own processes run, on the platform and on every cluster.
+const SystemNamespace = "fairway-system"
+
+// FluxNamespace is where Flux and Fairway's Flux objects are on every workload cluster.
+const FluxNamespace = "flux-system"
+
+// Labels on Cluster API Clusters and WorkloadClusters.
+const (
+	// LabelRegister "true" on a Cluster API Cluster makes it join the fleet by itself, unless the
+	// Fleet selects by other labels.
+	LabelRegister = "fleet.fairway.dev/register"
+	// LabelEnvironment on a Cluster API Cluster names the environment that it joins.
+	LabelEnvironment = "fleet.fairway.dev/environment"
+	// LabelCluster is the cluster's id, on what Fairway makes for one cluster.
+	LabelCluster = "fleet.fairway.dev/cluster"
+)
+
+// Labels that say whom an object on a workload cluster belongs to. They are looked for on the
+// object, then on its pod template, then on the Flux object that applied it.
+const (
+	LabelTeam     = "fleet.fairway.dev/team"
+	LabelService  = "fleet.fairway.dev/service"
+	LabelArtifact = "fleet.fairway.dev/artifact"
+)
+
+// Names of what the operator makes on every workload cluster, in FluxNamespace.
+const (
+	// RootName is the name of the GitRepository and of the root Kustomization.
+	RootName = "fairway"
+	// ValuesName is the ConfigMap of the cluster's substitution variables.
+	ValuesName = "fairway-cluster-values"
+)
+
+// Keys of the cluster's values. They are on every cluster: a contract with every manifest.
+const (
+	ValueName        = "CLUSTER_NAME"
+	ValueEnvironment = "CLUSTER_ENVIRONMENT"
+	ValueCloud       = "CLUSTER_CLOUD"
+	ValueRegion      = "CLUSTER_REGION"
+	ValueAccount     = "CLUSTER_ACCOUNT"
+)

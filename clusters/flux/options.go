@@ -1,0 +1,139 @@
+package flux
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// AnnotationDigest on every object of a distribution is the digest that it was installed from.
+const AnnotationDigest = "fleet.fairway.dev/flux-digest"
+
+// Labels that Flux puts on its own objects.
+const (
+	labelComponent = "app.kubernetes.io/component"
+	labelPartOf    = "app.kubernetes.io/part-of"
+	labelVersion   = "app.kubernetes.io/version"
+)
+
+// notifier receives the other controllers' events.
+const notifier = "notification-controller"
+
+// officialRegistries are the image prefixes that a distribution is published with.
+var officialRegistries = []string{"ghcr.io/fluxcd/", "docker.io/fluxcd/", "fluxcd/"}
+
+// Options say what of a distribution is installed.
+type Options struct {
+	// Components are the controllers to install. Empty: all that the distribution has.
+	Components []string
+	// Registry takes the place of ghcr.io/fluxcd in the controllers' images. Empty: they stay.
+	Registry string
+}
+
+// apply makes the objects to install; the given ones stay as they are.
+func (o Options) apply(objs []*unstructured.Unstructured, v Version) ([]*unstructured.Unstructured, error) {
+	if err := o.check(objs); err != nil {
+		return nil, err
+	}
+	var out []*unstructured.Unstructured
+	for _, obj := range objs {
+		if !o.wants(obj) {
+			continue
+		}
+		obj = obj.DeepCopy()
+		annotations := obj.GetAnnotations()
+		if annotations == nil {
+			annotations = map[string]string{}
+		}
+		annotations[AnnotationDigest] = v.Digest
+		obj.SetAnnotations(annotations)
+		if obj.GetKind() == "Deployment" {
+			if err := o.editContainers(obj); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, obj)
+	}
+	return out, nil
+}
+
+func (o Options) check(objs []*unstructured.Unstructured) error {
+	there := map[string]bool{}
+	for _, obj := range objs {
+		if component := obj.GetLabels()[labelComponent]; component != "" {
+			there[component] = true
+		}
+	}
+	for _, component := range o.Components {
+		if !there[component] {
+			return fmt.Errorf("%w: %q; there are %s", ErrComponent, component,
+				strings.Join(slices.Sorted(maps.Keys(there)), ", "))
+		}
+	}
+	return nil
+}
+
+// wants says whether an object is installed: those of the chosen components, and those that all
+// components share, which carry no component's label.
+func (o Options) wants(obj *unstructured.Unstructured) bool {
+	component := obj.GetLabels()[labelComponent]
+	return component == "" || o.installs(component)
+}
+
+func (o Options) installs(component string) bool {
+	return len(o.Components) == 0 || slices.Contains(o.Components, component)
+}
+
+func (o Options) editContainers(deployment *unstructured.Unstructured) error {
+	for _, field := range []string{"containers", "initContainers"} {
+		at := []string{"spec", "template", "spec", field}
+		containers, found, err := unstructured.NestedSlice(deployment.Object, at...)
+		if err != nil {
+			return fmt.Errorf("%w: Deployment %s: %w", ErrArtifactInvalid, deployment.GetName(), err)
+		}
+		if !found {
+			continue
+		}
+		for _, c := range containers {
+			if container, ok := c.(map[string]any); ok {
+				o.editContainer(container)
+			}
+		}
+		if err := unstructured.SetNestedSlice(deployment.Object, containers, at...); err != nil {
+			return fmt.Errorf("%w: Deployment %s: %w", ErrArtifactInvalid, deployment.GetName(), err)
+		}
+	}
+	return nil
+}
+
+func (o Options) editContainer(container map[string]any) {
+	if image, ok := container["image"].(string); ok {
+		container["image"] = rewriteImage(image, o.Registry)
+	}
+	if o.installs(notifier) {
+		return
+	}
+	// Without the notifier the controllers would retry every event against nothing.
+	args, _ := container["args"].([]any)
+	for i, arg := range args {
+		if text, ok := arg.(string); ok && strings.HasPrefix(text, "--events-addr=") {
+			args[i] = "--events-addr="
+		}
+	}
+}
+
+// rewriteImage moves an official image to another registry. Images of a mirror's own stay.
+func rewriteImage(image, registry string) string {
+	if registry == "" {
+		return image
+	}
+	for _, prefix := range officialRegistries {
+		if rest, ok := strings.CutPrefix(image, prefix); ok {
+			return strings.TrimSuffix(registry, "/") + "/" + rest
+		}
+	}
+	return image
+}

@@ -1,0 +1,189 @@
+package remote
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/apimachinery/pkg/version"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+)
+
+// Options bound what one cluster may cost. The zero value of each field means its default.
+type Options struct {
+	Scheme         *runtime.Scheme // of the clients; default: that of client-go
+	FieldOwner     string          // of what the clients write
+	DialTimeout    time.Duration   // until a connection stands; default 5 s
+	RequestTimeout time.Duration   // of one request; default 15 s
+	QPS            float32         // requests a second to one cluster; default 50
+	Burst          int             // default 100
+}
+
+// Cluster is a connection to a workload cluster that answered. Its client reads and writes
+// directly: nothing is cached but the discovery of kinds, which is refreshed when a kind is
+// missing.
+type Cluster struct {
+	Config  *rest.Config
+	HTTP    *http.Client // that Client uses; other clients of Config take it, too
+	Client  client.Client
+	Version string // of the API server: "v1.36.4"
+}
+
+// Pool holds one connection a cluster. It is safe for concurrent use, and no cluster waits for
+// another.
+type Pool struct {
+	options Options
+
+	mu          sync.Mutex
+	connections map[string]*connection
+}
+
+type connection struct {
+	hash      [sha256.Size]byte // of the kubeconfig
+	config    *rest.Config
+	http      *http.Client
+	client    client.Client
+	probe     *rest.RESTClient
+	transport *http.Transport
+}
+
+// NewPool makes an empty pool.
+func NewPool(o Options) *Pool {
+	if o.DialTimeout <= 0 {
+		o.DialTimeout = 5 * time.Second
+	}
+	if o.RequestTimeout <= 0 {
+		o.RequestTimeout = 15 * time.Second
+	}
+	if o.QPS <= 0 {
+		o.QPS = 50
+	}
+	if o.Burst <= 0 {
+		o.Burst = 100
+	}
+	return &Pool{options: o, connections: map[string]*connection{}}
+}
+
+// Connect returns the cluster's connection and asks the API server for its version. Other bytes
+// of kubeconfig than the last time, as after a token turned, make a new connection. Errors are
+// those of Config, and ErrUnauthorized and ErrUnreachable.
+func (p *Pool) Connect(ctx context.Context, cluster string, kubeconfig []byte) (*Cluster, error) {
+	conn, err := p.connection(cluster, kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	serverVersion, err := conn.version(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Cluster{Config: conn.config, HTTP: conn.http, Client: conn.client, Version: serverVersion}, nil
+}
+
+// Forget closes the cluster's connection, if there is one.
+func (p *Pool) Forget(cluster string) {
+	p.mu.Lock()
+	old := p.connections[cluster]
+	delete(p.connections, cluster)
+	p.mu.Unlock()
+	if old != nil {
+		old.transport.CloseIdleConnections()
+	}
+}
+
+func (p *Pool) connection(cluster string, kubeconfig []byte) (*connection, error) {
+	hash := sha256.Sum256(kubeconfig)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old := p.connections[cluster]
+	if old != nil && old.hash == hash {
+		return old, nil
+	}
+	config, err := Config(kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := p.open(config)
+	if err != nil {
+		return nil, err
+	}
+	conn.hash = hash
+	p.connections[cluster] = conn
+	if old != nil {
+		old.transport.CloseIdleConnections()
+	}
+	return conn, nil
+}
+
+// open makes the clients of a connection; it sends nothing. The transport is made here, not by
+// client-go, whose cache of transports would keep one for every token that a cluster ever had.
+func (p *Pool) open(config *rest.Config) (*connection, error) {
+	config.Timeout, config.QPS, config.Burst = p.options.RequestTimeout, p.options.QPS, p.options.Burst
+	config.UserAgent = "fairway-operator"
+	config.WarningHandlerWithContext = rest.NoWarnings{}
+
+	tlsConfig, err := rest.TLSConfigFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	transport := utilnet.SetTransportDefaults(&http.Transport{
+		Proxy:               config.Proxy,
+		TLSClientConfig:     tlsConfig,
+		TLSHandshakeTimeout: p.options.DialTimeout,
+		DialContext:         (&net.Dialer{Timeout: p.options.DialTimeout, KeepAlive: 30 * time.Second}).DialContext,
+		MaxIdleConnsPerHost: 4,
+		IdleConnTimeout:     2 * time.Minute,
+	})
+	wrapped, err := rest.HTTPWrappersForConfig(config, transport)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	httpClient := &http.Client{Transport: wrapped, Timeout: config.Timeout}
+
+	mapper, err := apiutil.NewDynamicRESTMapper(config, httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("make REST mapper: %w", err)
+	}
+	c, err := client.New(config, client.Options{
+		HTTPClient: httpClient, Scheme: p.options.Scheme, Mapper: mapper, FieldOwner: p.options.FieldOwner,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make client: %w", err)
+	}
+	probeConfig := rest.CopyConfig(config)
+	probeConfig.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
+	probe, err := rest.UnversionedRESTClientForConfigAndClient(probeConfig, httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("make probe: %w", err)
+	}
+	return &connection{config: config, http: httpClient, client: c, probe: probe, transport: transport}, nil
+}
+
+// version asks /version: the cheapest request that needs a connection and valid credentials.
+func (c *connection) version(ctx context.Context) (string, error) {
+	body, err := c.probe.Get().AbsPath("/version").MaxRetries(0).Do(ctx).Raw()
+	switch {
+	case err == nil:
+	case apierrors.IsForbidden(err):
+		return "", fmt.Errorf("%w: its user may not even read /version; give it rights on the cluster", ErrUnauthorized)
+	case ctx.Err() == nil && !apierrors.IsUnauthorized(err) && isAnswer(err):
+		return "", fmt.Errorf("%w: what answers there is no Kubernetes API server: %w", ErrUnreachable, err)
+	default:
+		return "", Classify(err)
+	}
+	var info version.Info
+	if err := json.Unmarshal(body, &info); err != nil || info.GitVersion == "" {
+		return "", fmt.Errorf("%w: what answers there is no Kubernetes API server; check the server's address", ErrUnreachable)
+	}
+	return info.GitVersion, nil
+}

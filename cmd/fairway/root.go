@@ -1,0 +1,43 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/fairway-dev/fairway/fleet/client"
+	"github.com/fairway-dev/fairway/operator/install"
+	"github.com/spf13/cobra"
+)
+
+func newRoot(sh *shell, conn *connection) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:         "fairway",
+		Annotations: map[string]string{cobra.CommandDisplayNameAnnotation: sh.name},
+		Short:       "See what runs on every cluster of the fleet, and how fresh that knowledge is",
+		Long: `See what runs on every cluster of the fleet, and how fresh that knowledge is.
+
+Fairway needs nothing but the kubeconfig of the platform cluster: it opens a port-forward to the hub by itself and
+shows it the same credentials. Where the hub has an address of its own, name it with --server or FAIRWAY_SERVER.
+
+The exit code is 0 only when what was asked for is true. Results go to stdout, everything else to stderr.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	conn.addFlags(cmd.PersistentFlags())
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return sh.usage(strings.TrimPrefix(cmd.CommandPath(), sh.name+" "), "%w", err)
+	})
+	cmd.AddCommand(
+		newGet(sh, conn),
+		newDescribe(sh, conn),
+		newEvents(sh, conn, hub(conn, func(c *client.Client) eventReader { return c })),
+		newSince(sh, conn, hub(conn, func(c *client.Client) changeReader { return c })),
+		newTimeline(sh, conn, hub(conn, func(c *client.Client) timelineReader { return c })),
+		newGetEpisodes(sh, conn, hub(conn, func(c *client.Client) episodeLister { return c })),
+		newCreate(sh, conn),
+		newInstall(sh, install.Manifests),
+		newVersion(sh, conn, hub(conn, func(c *client.Client) versioned { return c })),
+	)
+	cmd.InitDefaultCompletionCmd("get")
+	completions(cmd, conn)
+	return cmd
+}

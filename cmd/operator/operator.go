@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
+	"github.com/fairway-dev/fairway/clusters/capi"
+	"github.com/fairway-dev/fairway/clusters/flux"
+	"github.com/fairway-dev/fairway/clusters/remote"
+	"github.com/fairway-dev/fairway/operator/eventbus"
+	"github.com/fairway-dev/fairway/operator/fleet"
+	"github.com/fairway-dev/fairway/operator/workloadcluster"
+)
+
+// fieldOwner is the field manager of what the operator writes; also its name in Kubernetes events.
+const fieldOwner = "fairway-operator"
+
+// run is the whole program.
+func run(ctx context.Context, o *options) error {
+	if o.agentImage == "" {
+		return errors.New("--agent-image is required")
+	}
+	config, err := platform(o.kubeconfig)
+	if err != nil {
+		return fmt.Errorf("read kubeconfig: %w", err)
+	}
+	mgr, err := newManager(config, o)
+	if err != nil {
+		return fmt.Errorf("make manager: %w", err)
+	}
+	if err := wire(ctx, mgr, o); err != nil {
+		return err
+	}
+	ctrl.Log.Info("operator starts", "version", version, "namespace", o.namespace)
+	return mgr.Start(ctx)
+}
+
+func platform(kubeconfig string) (*rest.Config, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	config.QPS, config.Burst = 100, 200
+	config.UserAgent = fieldOwner + "/" + version
+	return config, nil
+}
+
+func newManager(config *rest.Config, o *options) (manager.Manager, error) {
+	types := runtime.NewScheme()
+	if err := errors.Join(scheme.AddToScheme(types), fleetv1.AddToScheme(types), capi.AddToScheme(types)); err != nil {
+		return nil, err
+	}
+	own := cache.ByObject{Namespaces: map[string]cache.Config{o.namespace: {}}}
+	shutdown := 15 * time.Second
+	return ctrl.NewManager(config, manager.Options{
+		Scheme: types,
+		// Kubeconfigs turn every few minutes, and the operator may not list Secrets outside its own
+		// namespace: they are read when they are needed.
+		Client: client.Options{FieldOwner: fieldOwner, Cache: &client.CacheOptions{
+			DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}, &corev1.Service{}},
+		}},
+		Cache:                         cache.Options{ByObject: map[client.Object]cache.ByObject{&corev1.Secret{}: own, &corev1.Service{}: own}},
+		Metrics:                       server.Options{BindAddress: o.metrics},
+		HealthProbeBindAddress:        o.health,
+		LeaderElection:                o.leaderElect,
+		LeaderElectionID:              fieldOwner,
+		LeaderElectionNamespace:       o.namespace,
+		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       &shutdown,
+	})
+}
+
+// wire makes the reconcilers and what they meet the rest of Fairway through.
+func wire(ctx context.Context, mgr manager.Manager, o *options) error {
+	now := clock.RealClock{}
+	store := &eventbus.Store{Client: mgr.GetClient(), Namespace: o.namespace, Life: o.credentialsLife, Now: now.Now}
+	bus := newFeed(store, mgr.GetClient(), o.eventsURL, now)
+	watcher := &capi.Watcher{Cache: mgr.GetCache(), Mapper: mgr.GetRESTMapper()}
+	catalog := flux.NewCatalog()
+	recorder := mgr.GetEventRecorder(fieldOwner)
+
+	fleets := &fleet.Reconciler{
+		Client: mgr.GetClient(), Recorder: recorder, Store: store, Catalog: catalog, Bus: bus,
+		Clock: now, Namespace: o.namespace, FieldOwner: fieldOwner,
+	}
+	if err := fleets.SetupWithManager(mgr, fleet.Options{Clusters: watcher, Wake: bus.fleets}); err != nil {
+		return fmt.Errorf("set up Fleet: %w", err)
+	}
+	clusters := &workloadcluster.Reconciler{
+		Client: mgr.GetClient(), Recorder: recorder, Store: store, Catalog: catalog,
+		Remotes: remote.NewPool(remote.Options{Scheme: mgr.GetScheme(), FieldOwner: fieldOwner}),
+		Agents:  bus, Announcer: bus,
+		Clock: now, Namespace: o.namespace, AgentImage: o.agentImage, FieldOwner: fieldOwner,
+	}
+	err := clusters.SetupWithManager(ctx, mgr, workloadcluster.Options{Concurrency: o.concurrency, Clusters: watcher, Wake: bus.clusters})
+	if err != nil {
+		return fmt.Errorf("set up WorkloadCluster: %w", err)
+	}
+	return errors.Join(mgr.Add(watcher), mgr.Add(bus), mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping))
+}

@@ -1,0 +1,190 @@
+package cloud
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/scheme"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/fairway-dev/fairway/e2e/bench/kube"
+	"github.com/fairway-dev/fairway/e2e/bench/process"
+	"github.com/fairway-dev/fairway/e2e/bench/tools"
+)
+
+// TokenLifetime is how long a token in a kubeconfig Secret lives when Options do not say: EKS's 15
+// minutes, shortened.
+const TokenLifetime = 2 * time.Minute
+
+// Options of a stand-in.
+type Options struct {
+	// Platform is the cluster whose Cluster API objects the cloud follows.
+	Platform *kube.Cluster
+	// Supervisor and Tools start the workload clusters.
+	Supervisor *process.Supervisor
+	Tools      *tools.Set
+	// Dir returns the folder of the workload cluster of that name.
+	Dir func(cluster string) string
+	// Cluster completes how a workload cluster is started: images, egress, Services to publish. Name,
+	// Dir, cloud and issuer are the stand-in's to fill.
+	Cluster kube.Options
+	// TokenLifetime of kubeconfig Secrets; the constant of that name when zero.
+	TokenLifetime time.Duration
+	// Log gets what the stand-in does.
+	Log io.Writer
+}
+
+// Cloud is a running stand-in. It is safe for concurrent use.
+type Cloud struct {
+	provider provider
+	options  Options
+	issuer   *issuer
+	log      *slog.Logger
+	stop     func() error
+
+	mu       sync.Mutex
+	clusters map[string]*workload // by the name of the Cluster
+	never    map[string]bool
+	delay    time.Duration
+}
+
+// workload is what stands behind the control plane of one Cluster.
+type workload struct {
+	cluster *kube.Cluster
+	expires time.Time // of the token in the Secret; zero: none was written
+}
+
+// StartAWS starts the stand-in behind CAPA's EKS kinds, until Stop.
+func StartAWS(ctx context.Context, o Options) (*Cloud, error) { return start(ctx, aws{}, o) }
+
+// StartAzure starts the stand-in behind CAPZ's AKS kinds, until Stop.
+func StartAzure(ctx context.Context, o Options) (*Cloud, error) { return start(ctx, azure{}, o) }
+
+func start(ctx context.Context, p provider, o Options) (*Cloud, error) {
+	if o.TokenLifetime == 0 {
+		o.TokenLifetime = TokenLifetime
+	}
+	if o.Log == nil {
+		o.Log = io.Discard
+	}
+	log := slog.New(slog.NewTextHandler(o.Log, nil))
+	tokens, err := startIssuer(ctx, p.name(), log)
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", p.name(), err)
+	}
+	// The stand-in outlives the call that starts it: Stop ends it.
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	c := &Cloud{
+		provider: p, options: o, issuer: tokens, log: log,
+		clusters: map[string]*workload{}, never: map[string]bool{},
+	}
+	manager, err := c.manager()
+	if err != nil {
+		cancel()
+		return nil, errors.Join(fmt.Errorf("start %s: %w", p.name(), err), tokens.http.Close())
+	}
+	done := make(chan error, 1)
+	go func() { done <- manager.Start(running) }()
+	c.stop = sync.OnceValue(func() error {
+		cancel()
+		return errors.Join(<-done, tokens.http.Close())
+	})
+	return c, nil
+}
+
+func (c *Cloud) manager() (ctrl.Manager, error) {
+	types := runtime.NewScheme()
+	if err := scheme.AddToScheme(types); err != nil {
+		return nil, fmt.Errorf("build scheme: %w", err)
+	}
+	logger := logr.FromSlogHandler(c.log.Handler())
+	// The framework logs some things through its global logger, and complains when there is none.
+	ctrl.SetLogger(logger)
+	none := time.Duration(0)
+	manager, err := ctrl.NewManager(c.options.Platform.Config(), ctrl.Options{
+		Scheme: types, Logger: logger,
+		Metrics:                 metricsserver.Options{BindAddress: "0"},
+		GracefulShutdownTimeout: &none,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("create manager: %w", err)
+	}
+	// Several benches may run in one process, each with its own controllers of the same names.
+	again := true
+	options := controller.Options{MaxConcurrentReconciles: 4, SkipNameValidation: &again}
+	controlPlanes := &controlPlaneReconciler{cloud: c, client: manager.GetClient(), reader: manager.GetAPIReader()}
+	pools := &poolReconciler{cloud: c, client: manager.GetClient()}
+	return manager, errors.Join(
+		ctrl.NewControllerManagedBy(manager).Named(c.provider.name()+"-control-planes").WithOptions(options).
+			For(empty(c.provider.controlPlane())).Complete(controlPlanes),
+		ctrl.NewControllerManagedBy(manager).Named(c.provider.name()+"-pools").WithOptions(options).
+			For(empty(c.provider.pool())).Complete(pools),
+	)
+}
+
+// Stop ends the stand-in; the clusters that it started run on until their supervisor ends them. It is
+// safe to call it again.
+func (c *Cloud) Stop() error { return c.stop() }
+
+// Cluster returns the real cluster behind a Cluster API Cluster, nil while there is none. Its Stop
+// and Resume are an outage of the cloud.
+func (c *Cloud) Cluster(name string) *kube.Cluster {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if w := c.clusters[name]; w != nil {
+		return w.cluster
+	}
+	return nil
+}
+
+// WaitCluster waits until the real cluster behind a Cluster API Cluster runs.
+func (c *Cloud) WaitCluster(ctx context.Context, name string, limit time.Duration) (*kube.Cluster, error) {
+	err := kube.Wait(ctx, "cluster "+name+" in "+c.provider.name(), limit, func(context.Context) error {
+		if c.Cluster(name) == nil {
+			return errors.New("it is not started")
+		}
+		return nil
+	})
+	return c.Cluster(name), err
+}
+
+// NeverProvision makes the cloud fail to create the named clusters from now on, as for want of
+// quota. It has no effect on those that exist.
+func (c *Cloud) NeverProvision(names ...string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, name := range names {
+		c.never[name] = true
+	}
+}
+
+// DelayTurns makes the cloud write new tokens later than at half the old one's life. With a delay of
+// more than half a life the Secrets hold expired tokens for a while. Zero ends it. It takes effect
+// when the next turn is planned, after at most half a life.
+func (c *Cloud) DelayTurns(by time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.delay = by
+}
+
+func (c *Cloud) fails(name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.never[name] && c.clusters[name] == nil
+}
+
+func empty(k kind) *unstructured.Unstructured {
+	object := &unstructured.Unstructured{}
+	object.SetGroupVersionKind(k)
+	return object
+}

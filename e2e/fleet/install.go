@@ -1,0 +1,239 @@
+package fleet
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/fluxcd/pkg/apis/meta"
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/fairway-dev/fairway/api/rest"
+	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
+	"github.com/fairway-dev/fairway/e2e/bench/cloud"
+)
+
+const (
+	eventsService = fleetv1.SystemNamespace + "/fairway-events:4222"
+	hubService    = fleetv1.SystemNamespace + "/fairway-hub:443"
+
+	gitUser, gitPassword = "flux", "only-on-loopback"
+	secretName           = "config-repository"
+	kubeconfigName       = Acquired + "-kubeconfig"
+)
+
+// install applies what (without a volume: the bench has no storage class) `fairway install --export` prints, and a Fleet.
+func (f *Fleet) install(ctx context.Context) error {
+	f.say("installing Fairway on the platform: fairway install --export | kubectl apply --server-side -f -")
+	manifest, err := f.Fairway(ctx, "install", "--export", "--events-url", f.EventsURL, "--storage", "")
+	if err != nil {
+		return err
+	}
+	if err := f.Platform.ApplyYAML(ctx, []byte(manifest)); err != nil {
+		return err
+	}
+	if err := f.apply(ctx, cloud.Namespace(Namespace), &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: secretName, Namespace: fleetv1.SystemNamespace},
+		StringData: map[string]string{"username": gitUser, "password": gitPassword},
+	}); err != nil {
+		return err
+	}
+	return f.apply(ctx, f.fleet())
+}
+
+func (f *Fleet) fleet() *fleetv1.Fleet {
+	obj := &fleetv1.Fleet{ObjectMeta: metav1.ObjectMeta{Name: fleetv1.FleetName}}
+	obj.Spec.ConfigRepository = fleetv1.ConfigRepository{
+		URL: f.config.URL, Branch: "main", Interval: metav1.Duration{Duration: 10 * time.Second},
+		SecretRef: &meta.LocalObjectReference{Name: secretName},
+	}
+	obj.Spec.Flux.Artifact = "oci://" + f.run.Registry.Address() + "/fluxcd/flux-manifests"
+	obj.Spec.Events.URL = f.EventsURL
+	obj.Spec.Heartbeat.Interval = metav1.Duration{Duration: f.options.Heartbeat}
+	return obj
+}
+
+// register asks Cluster API for the two cloud clusters, which join by their label, and registers the acquired one.
+func (f *Fleet) register(ctx context.Context) error {
+	f.registered = time.Now()
+	group, ctx := errgroup.WithContext(ctx)
+	if f.has(AWS) {
+		f.say("asking Cluster API for %s (EKS)", AWS)
+		group.Go(func() error { _, err := f.Provision(ctx, "AWS", AWS, Environment); return err })
+	}
+	if f.has(Azure) {
+		f.say("asking Cluster API for %s (AKS)", Azure)
+		group.Go(func() error { _, err := f.Provision(ctx, "Azure", Azure, Environment); return err })
+	}
+	if f.has(Acquired) {
+		f.say("registering %s by its kubeconfig", Acquired)
+		group.Go(func() error { return f.registerAcquired(ctx) })
+	}
+	return group.Wait()
+}
+
+func (f *Fleet) registerAcquired(ctx context.Context) error {
+	obj := &fleetv1.WorkloadCluster{ObjectMeta: metav1.ObjectMeta{Name: Acquired, Namespace: Namespace}}
+	obj.Spec.Environment = Environment
+	obj.Spec.Access.KubeconfigRef = &fleetv1.KubeconfigReference{Name: kubeconfigName}
+	return f.apply(ctx, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: kubeconfigName, Namespace: Namespace},
+		Data:       map[string][]byte{"value": f.acquired.KubeconfigData},
+	}, obj)
+}
+
+// Provision applies the Cluster API objects of a cluster on "AWS" or "Azure" and lets the platform's pods reach it
+// once it is there. It returns the objects.
+func (f *Fleet) Provision(ctx context.Context, provider, id, environment string) ([]*unstructured.Unstructured, error) {
+	request := cloud.Request{Name: id, Namespace: Namespace, Environment: environment, Region: "eu-west-1"}
+	objects := cloud.EKS(request)
+	if provider == "Azure" {
+		request.Region = "westeurope"
+		objects = cloud.AKS(request)
+	}
+	if err := f.Platform.Apply(ctx, objects...); err != nil {
+		return nil, err
+	}
+	return objects, f.Admit(ctx, provider, id)
+}
+
+// Admit waits until "AWS" or "Azure" has started a cluster, and lets it and the platform's pods reach each other.
+func (f *Fleet) Admit(ctx context.Context, provider, id string) error {
+	from := f.Platform.AWS
+	if provider == "Azure" {
+		from = f.Platform.Azure
+	}
+	cluster, err := from.WaitCluster(ctx, id, time.Minute)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		f.Platform.AllowEgress(hostOf(cluster.Server)),
+		cluster.AllowEgress(f.events),
+	)
+}
+
+// Deprovision deletes a cluster's Cluster API objects and waits until its WorkloadCluster and the cluster are gone.
+func (f *Fleet) Deprovision(ctx context.Context, id string, objects []*unstructured.Unstructured) error {
+	for _, obj := range objects {
+		if obj.GetKind() != "Cluster" {
+			continue
+		}
+		if err := f.Platform.Client().Delete(ctx, obj); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("delete Cluster %s: %w", id, err)
+		}
+	}
+	return Await(ctx, 2*time.Minute, id+" is gone", func(ctx context.Context) (bool, string) {
+		err := f.Platform.Client().Get(ctx, Key(id), &fleetv1.WorkloadCluster{})
+		return err != nil && client.IgnoreNotFound(err) == nil, fmt.Sprintf("WorkloadCluster: error %v", err)
+	})
+}
+
+// awaitReady waits for the clusters and for podinfo on each, saying each step as it is reached.
+func (f *Fleet) awaitReady(ctx context.Context) error {
+	group, groupCtx := errgroup.WithContext(ctx)
+	for _, id := range f.options.Clusters {
+		group.Go(func() error { return f.awaitCluster(groupCtx, id) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if err := f.trustHub(ctx); err != nil {
+		return err
+	}
+	return f.awaitView(ctx)
+}
+
+// awaitView waits until the hub shows every cluster Ready with the revision that they run, as a user would see them.
+func (f *Fleet) awaitView(ctx context.Context) error {
+	for _, id := range f.options.Clusters {
+		err := Await(ctx, time.Minute, "the fleet view shows "+id+" Ready", func(ctx context.Context) (bool, string) {
+			c, err := f.Cluster(ctx, id)
+			return err == nil && c.Status == rest.Ready && c.Revision != "", fmt.Sprintf("%s %s: %s, error %v", c.Status, c.Reason, c.Message, err)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *Fleet) awaitCluster(ctx context.Context, id string) error {
+	said := map[string]bool{}
+	err := Await(ctx, readyLimit, id+" is Ready", func(ctx context.Context) (bool, string) {
+		obj := &fleetv1.WorkloadCluster{}
+		if err := f.Platform.Client().Get(ctx, Key(id), obj); err != nil {
+			return false, err.Error()
+		}
+		state, ready := "", false
+		for _, c := range obj.Status.Conditions {
+			state += fmt.Sprintf("\n  %s=%s %s: %s", c.Type, c.Status, c.Reason, c.Message)
+			if c.Status == metav1.ConditionTrue && c.Type != "Reconciling" && !said[c.Type] {
+				said[c.Type] = true
+				f.say("%-15s %-15s after %s", id, c.Type, time.Since(f.registered).Round(100*time.Millisecond))
+			}
+			ready = ready || c.Type == "Ready" && c.Status == metav1.ConditionTrue
+		}
+		return ready, state
+	})
+	if err != nil {
+		return err
+	}
+	return f.awaitPodinfo(ctx, id)
+}
+
+// readyLimit bounds the wait for a cluster to be Ready; it takes about 30 s on two cores.
+const readyLimit = 4 * time.Minute
+
+// trustHub reads the certificate authority that everybody can read.
+func (f *Fleet) trustHub(ctx context.Context) error {
+	obj := &corev1.ConfigMap{}
+	key := client.ObjectKey{Namespace: fleetv1.SystemNamespace, Name: "fairway-hub"}
+	if err := f.Platform.Client().Get(ctx, key, obj); err != nil {
+		return fmt.Errorf("get the hub's CA: %w", err)
+	}
+	f.HubRoots = x509.NewCertPool()
+	if !f.HubRoots.AppendCertsFromPEM([]byte(obj.Data["ca.crt"])) {
+		return errors.New("read the hub's CA: no certificate in ConfigMap fairway-hub")
+	}
+	return nil
+}
+
+// apply server-side applies objects to the platform as a user would.
+func (f *Fleet) apply(ctx context.Context, objects ...client.Object) error {
+	for _, obj := range objects {
+		gvk, err := f.Platform.Client().GroupVersionKindFor(obj)
+		if err != nil {
+			return fmt.Errorf("apply %s: %w", obj.GetName(), err)
+		}
+		obj.GetObjectKind().SetGroupVersionKind(gvk)
+		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(obj)
+		if err != nil {
+			return fmt.Errorf("apply %s: %w", obj.GetName(), err)
+		}
+		delete(content, "status")
+		if err := f.Platform.Apply(ctx, &unstructured.Unstructured{Object: content}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Key is a WorkloadCluster's.
+func Key(id string) client.ObjectKey { return client.ObjectKey{Namespace: Namespace, Name: id} }
+
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	return u.Host
+}

@@ -1,0 +1,60 @@
+package stories
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fairway-dev/fairway/api/rest"
+	"github.com/fairway-dev/fairway/e2e/fleet"
+)
+
+// A cluster that is stopped is unknown within three heartbeat intervals, everything on it too;
+// then it comes back.
+func TestSilence(t *testing.T) {
+	const id = fleet.Acquired
+	before, err := bank.Cluster(t.Context(), id)
+	if err != nil || before.Status != rest.Ready {
+		t.Fatalf("before: %+v, error %v", before.Cluster, err)
+	}
+	if err := bank.Member(id).Stop(); err != nil {
+		t.Fatal(err)
+	}
+	stopped := time.Now()
+	restarted := false
+	defer func() {
+		if !restarted {
+			_ = bank.Member(id).Start(context.WithoutCancel(t.Context()))
+		}
+	}()
+	var seen rest.ClusterDetail
+	eventually(t, 4*heartbeat, id+" is unknown", func(ctx context.Context) (bool, string) {
+		seen, err = bank.Cluster(ctx, id)
+		return err == nil && seen.Status == rest.Unknown, fmt.Sprintf("%s, error %v", seen.Status, err)
+	})
+	// One second is the sweep and the poll; the bound counts from the last heartbeat before the stop.
+	if took := time.Since(stopped); took > 3*heartbeat+time.Second {
+		t.Errorf("unknown after %s, want within three intervals of %s", took, heartbeat)
+	}
+	for _, obj := range seen.Inventory {
+		if obj.Status != rest.Unknown {
+			t.Errorf("%s is shown as %s while its cluster is silent", obj.Object, obj.Status)
+		}
+	}
+	out := bank.MustFairway(t, "get", "clusters")
+	if !strings.Contains(out, "Unknown") {
+		t.Errorf("fairway get clusters hides the silence:\n%s", out)
+	}
+	t.Logf("while it is silent:\n%s", out)
+
+	if err := bank.Member(id).Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	restarted = true
+	eventually(t, 4*time.Minute, id+" is back", func(ctx context.Context) (bool, string) {
+		seen, err = bank.Cluster(ctx, id)
+		return err == nil && seen.Status == rest.Ready, fmt.Sprintf("%s %s %s, error %v", seen.Status, seen.Reason, seen.Message, err)
+	})
+}

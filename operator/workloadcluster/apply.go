@@ -1,0 +1,159 @@
+package workloadcluster
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
+	"github.com/fluxcd/pkg/apis/meta"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
+	"github.com/fairway-dev/fairway/clusters/remote"
+	"github.com/fairway-dev/fairway/operator/steps"
+)
+
+// reapply is how long a set that was applied is not applied again while something is waited for:
+// comparing every object with the cluster every two seconds would keep its API server busy.
+const reapply = time.Minute
+
+// apply makes a set of objects so on the cluster, and says which of them are not ready.
+func (r *Reconciler) apply(ctx context.Context, p *pass, set string, objs []*unstructured.Unstructured) (pending []string, err error) {
+	requested, _ := meta.ReconcileAnnotationValue(p.obj.Annotations)
+	hash, err := hashOf(objs, requested, p.access.kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	key := recentKey{cluster: p.obj.ID(), set: set}
+	if r.applied.within(key, hash, r.Clock.Now(), reapply) {
+		return pendingDeployments(ctx, p.cluster.Client, objs)
+	}
+	r.applied.forget(key)
+	result, err := p.applier.Apply(ctx, set, objs)
+	if err != nil {
+		return nil, err
+	}
+	r.applied.note(key, hash, r.Clock.Now())
+	return result.Pending, nil
+}
+
+// hashOf changes when the objects, or the cluster that they are for, are others.
+func hashOf(objs []*unstructured.Unstructured, more string, kubeconfig []byte) ([sha256.Size]byte, error) {
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%q %x ", more, sha256.Sum256(kubeconfig))
+	encoder := json.NewEncoder(sum)
+	for _, obj := range objs {
+		if err := encoder.Encode(obj.Object); err != nil {
+			return [sha256.Size]byte{}, fmt.Errorf("encode %s %s: %w", obj.GetKind(), obj.GetName(), err)
+		}
+	}
+	return [sha256.Size]byte(sum.Sum(nil)), nil
+}
+
+// pendingDeployments are those of the objects that take time to become ready after they were
+// applied.
+func pendingDeployments(ctx context.Context, c client.Reader, objs []*unstructured.Unstructured) ([]string, error) {
+	var pending []string
+	for _, obj := range objs {
+		if obj.GetKind() != "Deployment" {
+			continue
+		}
+		live := &unstructured.Unstructured{}
+		live.SetGroupVersionKind(obj.GroupVersionKind())
+		if err := c.Get(ctx, client.ObjectKeyFromObject(obj), live); err != nil {
+			return nil, fmt.Errorf("get Deployment %s: %w", obj.GetName(), err)
+		}
+		result, err := status.Compute(live)
+		if err != nil {
+			return nil, fmt.Errorf("compute status of Deployment %s: %w", obj.GetName(), err)
+		}
+		if result.Status != status.CurrentStatus {
+			pending = append(pending, fmt.Sprintf("Deployment/%s/%s: %s", obj.GetNamespace(), obj.GetName(), result.Message))
+		}
+	}
+	return pending, nil
+}
+
+// recent remembers what was applied lately. The zero value is empty. It is safe for concurrent use.
+type recent struct {
+	mu   sync.Mutex
+	sets map[recentKey]recentSet
+}
+
+type recentKey struct{ cluster, set string }
+
+type recentSet struct {
+	hash [sha256.Size]byte
+	at   time.Time
+}
+
+func (r *recent) within(key recentKey, hash [sha256.Size]byte, now time.Time, age time.Duration) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	last, ok := r.sets[key]
+	return ok && last.hash == hash && now.Sub(last.at) < age
+}
+
+func (r *recent) note(key recentKey, hash [sha256.Size]byte, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.sets == nil {
+		r.sets = map[recentKey]recentSet{}
+	}
+	r.sets[key] = recentSet{hash: hash, at: now}
+}
+
+func (r *recent) forget(keys ...recentKey) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, key := range keys {
+		delete(r.sets, key)
+	}
+}
+
+// applyFailed is the outcome of an apply that the cluster refused, or did not answer.
+func applyFailed(err error) steps.Outcome {
+	outcome := clusterFailed(err)
+	if outcome.Reason == fleetv1.ReasonInternal {
+		outcome.Reason = fleetv1.ReasonApplyFailed
+	}
+	return outcome
+}
+
+// clusterFailed is the outcome of a request to a cluster that could be reached a moment before.
+func clusterFailed(err error) steps.Outcome {
+	err = remote.Classify(err)
+	outcome := steps.Internal(err)
+	switch {
+	case errors.Is(err, remote.ErrUnauthorized):
+		outcome.Reason = fleetv1.ReasonUnauthorized
+	case errors.Is(err, remote.ErrUnreachable):
+		outcome.Reason = fleetv1.ReasonUnreachable
+	}
+	return outcome
+}
+
+// pollUnlessDone is when to look again at a step that is under way, counted from the last change of
+// its condition; zero when nothing is pending.
+func (r *Reconciler) pollUnlessDone(p *pass, condition string, pending int) time.Duration {
+	if pending == 0 {
+		return 0
+	}
+	return r.pollSince(p, condition)
+}
+
+func (r *Reconciler) pollSince(p *pass, condition string) time.Duration {
+	now := r.Clock.Now()
+	since := now
+	if have := apimeta.FindStatusCondition(p.obj.Status.Conditions, condition); have != nil {
+		since = have.LastTransitionTime.Time
+	}
+	return poll(since, now)
+}

@@ -1,0 +1,155 @@
+package workloadcluster
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/fluxcd/pkg/apis/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
+	"github.com/fairway-dev/fairway/clusters/flux"
+	"github.com/fairway-dev/fairway/operator/steps"
+)
+
+// Versions finds versions of Flux.
+type Versions interface {
+	Resolve(ctx context.Context, artifact, versionRange string) (flux.Version, error)
+}
+
+// Manifests gets the objects of a version of Flux.
+type Manifests interface {
+	Manifests(ctx context.Context, artifact string, v flux.Version, o flux.Options) ([]*unstructured.Unstructured, error)
+}
+
+// Names of the sets of objects that are applied on a cluster.
+const (
+	setFlux  = "flux"
+	setSync  = "sync"
+	setAgent = "agent"
+)
+
+// fluxSeen is what decides what is done about a cluster's Flux.
+type fluxSeen struct {
+	mode      fleetv1.Mode
+	install   fleetv1.FluxInstall
+	fleet     bool // there is one
+	installed flux.Installed
+}
+
+// installFlux takes the step FluxReady.
+func (r *Reconciler) installFlux(ctx context.Context, p *pass) steps.Outcome {
+	installed, err := flux.Detect(ctx, p.cluster.Client)
+	if err != nil {
+		return clusterFailed(err)
+	}
+	p.flux = &fleetv1.FluxStatus{Version: installed.Version}
+	if installed.Managed {
+		p.flux.Digest = p.obj.Status.Flux.Digest
+	}
+	outcome, apply := decideFlux(fluxSeen{
+		mode: p.obj.Spec.Mode, install: p.obj.Spec.Flux.Install, fleet: p.fleet != nil, installed: installed,
+	})
+	if !apply {
+		return outcome
+	}
+	version, objs, err := r.distribution(ctx, p)
+	if err != nil {
+		return fluxMissing(installed, err)
+	}
+	pending, err := r.apply(ctx, p, setFlux, objs)
+	if err == nil {
+		p.flux.Version, p.flux.Digest = version.Tag, version.Digest
+	}
+	return fluxApplied(version.Tag, pending, err).Again(r.pollUnlessDone(p, fleetv1.ConditionFluxReady, len(pending)))
+}
+
+// decideFlux says whether Flux is to be applied, and what to report when not.
+func decideFlux(seen fluxSeen) (outcome steps.Outcome, apply bool) {
+	switch {
+	case seen.mode == fleetv1.ModeObserve:
+		return steps.Outcome{State: steps.Skipped, Reason: fleetv1.ReasonObserveOnly, Message: observing(seen.installed)}, false
+	case seen.install == fleetv1.FluxExisting && seen.installed.Found:
+		return steps.Outcome{State: steps.Done, Reason: fleetv1.ReasonFluxExisting,
+			Message: "Flux " + cmp.Or(seen.installed.Version, "of an unknown version") + " is there and is left alone"}, false
+	case seen.install == fleetv1.FluxExisting:
+		return steps.Outcome{State: steps.Blocked, Reason: fleetv1.ReasonFluxNotFound, After: steps.Jitter(watchPoll),
+			Message: "spec.flux.install is Existing, and there is no Flux on the cluster; install it, or set Managed"}, false
+	case seen.installed.Found && !seen.installed.Managed:
+		return steps.Outcome{State: steps.Blocked, Reason: fleetv1.ReasonFluxConflict, After: steps.Jitter(watchPoll),
+			Message: "there is a Flux on the cluster that Fairway did not install; set spec.flux.install to Existing to use it, or uninstall it"}, false
+	case !seen.fleet:
+		return noFleet(), false
+	}
+	return steps.Outcome{}, true
+}
+
+func observing(installed flux.Installed) string {
+	if installed.Found {
+		return "spec.mode is Observe: Flux " + cmp.Or(installed.Version, "of an unknown version") + " is there and is left alone"
+	}
+	return "spec.mode is Observe: nothing is installed but the agent"
+}
+
+func noFleet() steps.Outcome {
+	return steps.Outcome{State: steps.Waiting, Reason: fleetv1.ReasonNoFleet, After: steps.Jitter(watchPoll),
+		Message: `there is no Fleet "` + fleetv1.FleetName + `"; create it`}
+}
+
+// distribution is the version that the cluster should have, and its objects.
+func (r *Reconciler) distribution(ctx context.Context, p *pass) (flux.Version, []*unstructured.Unstructured, error) {
+	spec := p.fleet.Spec.Flux
+	wanted := cmp.Or(p.obj.Spec.Flux.Version, spec.Version)
+	requested, _ := meta.ReconcileAnnotationValue(p.obj.Annotations)
+	key := strings.Join([]string{spec.Artifact, wanted, requested}, "\n")
+	version, err := r.versions.Get(ctx, key, versionLife, func(ctx context.Context) (flux.Version, error) {
+		return r.Catalog.Resolve(ctx, spec.Artifact, wanted)
+	})
+	if err != nil {
+		return flux.Version{}, nil, err
+	}
+	options := flux.Options{Registry: spec.Registry}
+	for _, component := range spec.Components {
+		options.Components = append(options.Components, string(component))
+	}
+	objs, err := r.Catalog.Manifests(ctx, spec.Artifact, version, options)
+	return version, objs, err
+}
+
+// fluxMissing is the outcome when the distribution cannot be had. A Flux that runs goes on running.
+func fluxMissing(installed flux.Installed, err error) steps.Outcome {
+	if installed.Managed {
+		return steps.Succeeded("Flux %s runs; whether it is the newest cannot be told: %v",
+			cmp.Or(installed.Version, "of an unknown version"), err).Again(steps.Jitter(watchPoll))
+	}
+	reason := fleetv1.ReasonArtifactFailed
+	if errors.Is(err, flux.ErrVersionNotFound) || errors.Is(err, flux.ErrRange) {
+		reason = fleetv1.ReasonVersionNotFound
+	}
+	return steps.Outcome{State: steps.Failing, Reason: reason, Err: err,
+		Message: err.Error() + "; check spec.flux of the Fleet and of this WorkloadCluster"}
+}
+
+// fluxApplied is the outcome of applying a version.
+func fluxApplied(version string, pending []string, err error) steps.Outcome {
+	switch {
+	case err != nil:
+		return applyFailed(err)
+	case len(pending) > 0:
+		return steps.Outcome{State: steps.Working, Reason: fleetv1.ReasonRollingOut,
+			Message: fmt.Sprintf("Flux %s is applied; not ready yet: %s", version, few(pending))}
+	}
+	return steps.Succeeded("Flux %s", version)
+}
+
+// few joins the first few of many texts.
+func few(texts []string) string {
+	const most = 4
+	if len(texts) <= most {
+		return strings.Join(texts, "; ")
+	}
+	return fmt.Sprintf("%s; and %d more", strings.Join(texts[:most], "; "), len(texts)-most)
+}
