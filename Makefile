@@ -2,11 +2,12 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help demo demo-down test unit stories faults bench compare fuzz fuzz-wire generate verify lint vet build manifests tools
+.PHONY: help demo demo-down test unit stories faults bench compare fuzz fuzz-wire generate verify lint build manifests tools
 
 # One set of build settings, so that every target shares the build cache.
 export CGO_ENABLED := 0
-export GOFLAGS := -buildvcs=false
+# Vetting is make lint's: go test would do it again, over every dependency.
+export GOFLAGS := -buildvcs=false -vet=off
 BENCH    = cd e2e && go run ./demo
 DEV      = go tool -modfile=e2e/tools/dev/go.mod
 FUZZTIME ?= 5s
@@ -21,8 +22,10 @@ demo-down: ## End what `make demo DETACH=1`, or a crashed demo, left running
 	@$(BENCH) down
 
 ##@ Everyday
-test: verify lint unit fuzz-wire stories faults ## Everything that has to pass: generated files, lint, import rules, tables, API-server suites, stories, faults
-	@echo "make test: everything passed"
+test: ## Everything that has to pass: generated files, lint, import rules, tables, API-server suites, stories, faults
+	@for gate in verify lint unit fuzz-wire stories faults; do \
+	  began=$$SECONDS; $(MAKE) --no-print-directory $$gate; echo "make $$gate took $$((SECONDS - began)) s"; \
+	done; echo "make test: everything passed"
 unit: ## Tables, properties and the suites on a real kube-apiserver (ARGS="-run X ./fleet/view")
 	@assets=$$($(BENCH) assets) && KUBEBUILDER_ASSETS=$$assets go test $(or $(ARGS),./...)
 	cd e2e && go test ./bench/... ./compare
@@ -56,17 +59,14 @@ generate: ## Deepcopy, CRDs, event schemas, lists of metrics, CLI docs
 	go test ./api/event/schema -run TestGenerated -update
 	go test ./fleet/server ./fleet/agent -run TestMetricsReference -update
 	go test ./cmd/fairway -run TestDocs -update
-verify: vet ## Fails when a generated file is stale
+verify: ## Fails when a generated file is stale
 	@before=$$(cat $(GENERATED) | sha256sum); $(MAKE) --no-print-directory generate; \
 	[ "$$before" = "$$(cat $(GENERATED) | sha256sum)" ] || { echo "generated files were stale: commit what 'make generate' wrote"; exit 1; }
-vet: ## go vet in every module
-	go vet ./...
-	cd e2e && go vet ./...
-	cd e2e/tools/processnode && go vet ./...
-	cd e2e/tools/promcheck && go vet ./...
-lint: ## golangci-lint with the import rules of .golangci.yml
+lint: ## golangci-lint, which vets too, with the import rules of .golangci.yml, in every module with tests
 	@mkdir -p bin && [ bin/golangci-lint -nt e2e/tools/lint/go.mod ] || { echo "building golangci-lint (a few minutes, once)"; cd e2e/tools/lint && go build -o ../../../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint; }
-	bin/golangci-lint run ./...
+	@for module in . e2e e2e/tools/processnode e2e/tools/promcheck; do \
+	  echo "golangci-lint in $$module"; (cd $$module && $(CURDIR)/bin/golangci-lint run ./...); \
+	done
 manifests: ## Fairway's own manifests, for kubectl apply
 	@go run ./cmd/fairway install --export $(ARGS)
 

@@ -68,7 +68,7 @@ func dark(ctx context.Context, b *bench) ([]Result, error) {
 		return nil, errors.New("nothing was measured")
 	}
 	light := max(median(before), median(again)) // they differ by what the machine does of itself
-	return []Result{ratioAtMost("40% of clusters dark: the others' latency, p50, beside before and after", median(meanwhile), light, "ms", darkBar)}, nil
+	return []Result{delayAtMost("40% of clusters dark: the others' latency, p50, beside before and after", median(meanwhile), light, darkBar)}, nil
 }
 
 // loaded is what the events of some clusters take under a load of its own.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,12 +17,12 @@ import (
 )
 
 // readIntoHistory is what the hub does with its history: a new file, which has every event when it returns.
-func readIntoHistory(ctx context.Context, s *testServer, n size) error {
+func readIntoHistory(ctx context.Context, s *testServer, n size) (err error) {
 	dir, err := os.MkdirTemp("", "fairway-bench-")
 	if err != nil {
 		return fmt.Errorf("create folder: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	conn, err := bus.Connect(ctx, s.options())
 	if err != nil {
 		return err

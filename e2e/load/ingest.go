@@ -59,8 +59,8 @@ func ingest(ctx context.Context, b *bench) ([]Result, error) {
 		b.say("round %d of %d: bare consumer %.0f/s, into the view %.0f/s, into view and history %.0f/s", round+1, rounds, bare, full, both)
 	}
 	return []Result{
-		ratioAtLeast("ingest into the view", median(folded), median(raw), "events/s", ingestBar),
-		ratioAtLeast("ingest into the view and history", median(kept), median(raw), "events/s", historyBar),
+		rateAtLeast("ingest into the view", median(folded), median(raw), ingestBar),
+		rateAtLeast("ingest into the view and history", median(kept), median(raw), historyBar),
 	}, nil
 }
 

@@ -30,15 +30,15 @@ func atMost(name string, value float64, unit string, bar float64) Result {
 	return Result{Name: name, Value: value, Unit: unit, Bar: fmt.Sprintf("<= %s %s", number(bar), unit), Holds: value <= bar}
 }
 
-// ratioAtMost is a figure whose bar is on how often it is as large as the limit.
-func ratioAtMost(name string, value, limit float64, unit string, bar float64) Result {
-	return Result{Name: name, Value: value, Unit: unit, Limit: limit, Ratio: value / limit,
+// delayAtMost is a delay in milliseconds whose bar is on how often it is as long as the limit.
+func delayAtMost(name string, value, limit, bar float64) Result {
+	return Result{Name: name, Value: value, Unit: "ms", Limit: limit, Ratio: value / limit,
 		Bar: fmt.Sprintf("ratio <= %.2f", bar), Holds: value/limit <= bar}
 }
 
-// ratioAtLeast is a figure whose bar is on the share of the limit that it reaches.
-func ratioAtLeast(name string, value, limit float64, unit string, bar float64) Result {
-	return Result{Name: name, Value: value, Unit: unit, Limit: limit, Ratio: value / limit,
+// rateAtLeast is a rate in events a second whose bar is on the share of the limit that it reaches.
+func rateAtLeast(name string, value, limit, bar float64) Result {
+	return Result{Name: name, Value: value, Unit: "events/s", Limit: limit, Ratio: value / limit,
 		Bar: fmt.Sprintf("ratio >= %.2f", bar), Holds: value/limit >= bar}
 }
 

@@ -19,12 +19,12 @@ func TestABarIsHeldOrNot(t *testing.T) {
 	}{
 		"a figure at its bar": {atMost("memory", 40, "MiB", 40), Result{Name: "memory", Value: 40, Unit: "MiB", Bar: "<= 40 MiB", Holds: true}},
 		"a figure above it":   {atMost("memory", 41, "MiB", 40), Result{Name: "memory", Value: 41, Unit: "MiB", Bar: "<= 40 MiB"}},
-		"a ratio below its bar": {ratioAtMost("latency", 6, 4, "ms", 3),
+		"a ratio below its bar": {delayAtMost("latency", 6, 4, 3),
 			Result{Name: "latency", Value: 6, Unit: "ms", Limit: 4, Ratio: 1.5, Bar: "ratio <= 3.00", Holds: true}},
-		"a ratio above it": {ratioAtMost("latency", 16, 4, "ms", 3), Result{Name: "latency", Value: 16, Unit: "ms", Limit: 4, Ratio: 4, Bar: "ratio <= 3.00"}},
-		"a share too small": {ratioAtLeast("ingest", 2, 5, "events/s", 0.5),
+		"a ratio above it": {delayAtMost("latency", 16, 4, 3), Result{Name: "latency", Value: 16, Unit: "ms", Limit: 4, Ratio: 4, Bar: "ratio <= 3.00"}},
+		"a share too small": {rateAtLeast("ingest", 2, 5, 0.5),
 			Result{Name: "ingest", Value: 2, Unit: "events/s", Limit: 5, Ratio: 0.4, Bar: "ratio >= 0.50"}},
-		"nothing measured holds nothing": {ratioAtMost("latency", quantile([]float64{}, 0.5), 4, "ms", 3),
+		"nothing measured holds nothing": {delayAtMost("latency", quantile([]float64{}, 0.5), 4, 3),
 			Result{Name: "latency", Value: math.NaN(), Unit: "ms", Limit: 4, Ratio: math.NaN(), Bar: "ratio <= 3.00"}},
 	} {
 		equalNaN := cmp.Comparer(func(a, b float64) bool { return a == b || math.IsNaN(a) && math.IsNaN(b) })
@@ -36,7 +36,7 @@ func TestABarIsHeldOrNot(t *testing.T) {
 
 func TestTheTableSaysWhatDoesNotHold(t *testing.T) {
 	var out strings.Builder
-	err := printTable(&out, []Result{ratioAtLeast("ingest", 53762, 120108, "events/s", 0.5), atMost("memory", 30.13, "MiB", 40)})
+	err := printTable(&out, []Result{rateAtLeast("ingest", 53762, 120108, 0.5), atMost("memory", 30.13, "MiB", 40)})
 	want := `WHAT     VALUE   UNIT       LIMIT    RATIO   BAR             HOLDS
 ingest   53762   events/s   120108   0.45    ratio >= 0.50   NO
 memory   30.1    MiB        -        -       <= 40 MiB       yes

@@ -127,7 +127,7 @@ func (c *conn) Close() error {
 	c.network.mu.Lock()
 	defer c.network.mu.Unlock()
 	if c.network.healed != nil {
-		return c.Conn.SetReadDeadline(time.Unix(1, 0)) // who reads, stops
+		return c.SetReadDeadline(time.Unix(1, 0)) // who reads, stops
 	}
 	delete(c.network.conns, c)
 	return c.Conn.Close()

@@ -14,7 +14,6 @@ import (
 	"testing"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
@@ -53,7 +52,7 @@ func read(t *testing.T, name string) string {
 }
 
 // scraped are the labels that Prometheus adds.
-var scraped = []string{"job", "instance", "namespace", "pod", "container", labels.MetricName}
+var scraped = []string{"job", "instance", "namespace", "pod", "container", model.MetricNameLabel}
 
 var promql = parser.NewParser(parser.Options{})
 
