@@ -61,7 +61,7 @@ func (c Config) Objects() ([]*unstructured.Unstructured, error) {
 	}
 	c.Heartbeat = cmp.Or(c.Heartbeat, defaultHeartbeat)
 	return []*unstructured.Unstructured{
-		namespace(), serviceAccount(), clusterRole(), clusterRoleBinding(), c.secret(), c.deployment(),
+		Namespace(), serviceAccount(), clusterRole(), clusterRoleBinding(), c.secret(), c.deployment(),
 	}, nil
 }
 
@@ -113,7 +113,8 @@ func (c Config) configHash() string {
 	return hex.EncodeToString(sum[:8])
 }
 
-func namespace() *unstructured.Unstructured {
+// Namespace is the one that the agent is in.
+func Namespace() *unstructured.Unstructured {
 	return object("v1", "Namespace", "", fleetv1.SystemNamespace, map[string]any{
 		"pod-security.kubernetes.io/enforce": "restricted",
 		"pod-security.kubernetes.io/warn":    "restricted",

@@ -30,21 +30,24 @@ func base64Text(data []byte) string { return base64.StdEncoding.EncodeToString(d
 
 // clusterRole lets the agent read what it reports: never Secrets, never ConfigMaps, never a write.
 func clusterRole() *unstructured.Unstructured {
+	return object("rbac.authorization.k8s.io/v1", "ClusterRole", "", Name, nil, map[string]any{"rules": Rules()})
+}
+
+// Rules are those of the agent's ClusterRole, as they stand in it. Who gives them has to have them.
+func Rules() []any {
 	watch := list("get", "list", "watch")
 	rule := func(group string, verbs []any, resources ...string) any {
 		return map[string]any{"apiGroups": list(group), "resources": list(resources...), "verbs": verbs}
 	}
-	return object("rbac.authorization.k8s.io/v1", "ClusterRole", "", Name, nil, map[string]any{
-		"rules": []any{
-			rule("", watch, "nodes", "pods"),
-			rule("", list("get"), "pods/log"),
-			rule("apps", watch, "daemonsets", "deployments", "statefulsets"),
-			rule("batch", watch, "jobs"),
-			rule("kustomize.toolkit.fluxcd.io", watch, "kustomizations"),
-			rule("helm.toolkit.fluxcd.io", watch, "helmreleases"),
-			rule("source.toolkit.fluxcd.io", watch, "buckets", "gitrepositories", "helmcharts", "helmrepositories", "ocirepositories"),
-		},
-	})
+	return []any{
+		rule("", watch, "nodes", "pods"),
+		rule("", list("get"), "pods/log"),
+		rule("apps", watch, "daemonsets", "deployments", "statefulsets"),
+		rule("batch", watch, "jobs"),
+		rule("kustomize.toolkit.fluxcd.io", watch, "kustomizations"),
+		rule("helm.toolkit.fluxcd.io", watch, "helmreleases"),
+		rule("source.toolkit.fluxcd.io", watch, "buckets", "gitrepositories", "helmcharts", "helmrepositories", "ocirepositories"),
+	}
 }
 
 func clusterRoleBinding() *unstructured.Unstructured {

@@ -187,8 +187,8 @@ func TestNoRightIsAWildcard(t *testing.T) {
 			}
 		}
 	}
-	if roles != 8 {
-		t.Errorf("looked at %d roles, want 8", roles)
+	if roles != 15 {
+		t.Errorf("looked at %d roles, want 15", roles)
 	}
 }
 

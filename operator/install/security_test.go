@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
+	"github.com/fairway-dev/fairway/clusters/adopt"
 	"github.com/fairway-dev/fairway/clusters/agent"
 )
 
@@ -25,6 +27,10 @@ const securityPath = "../../docs/security.md"
 var givers = []func(t *testing.T) []*unstructured.Unstructured{
 	func(t *testing.T) []*unstructured.Unstructured { return objectsOf(t, variants["plain"]) },
 	agentObjects,
+	func(*testing.T) []*unstructured.Unstructured { return adopt.Want{Mode: fleetv1.ModeObserve}.Objects() },
+	func(*testing.T) []*unstructured.Unstructured {
+		return adopt.Want{Mode: fleetv1.ModeManage, Flux: fleetv1.FluxExisting}.Objects()
+	},
 }
 
 func agentObjects(t *testing.T) []*unstructured.Unstructured {
