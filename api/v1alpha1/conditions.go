@@ -4,6 +4,7 @@ package v1alpha1
 // and StalledCondition have the meaning that kstatus gives them.
 const (
 	ConditionReachable      = "Reachable"      // the operator can talk to the cluster's API server
+	ConditionAccessRenewed  = "AccessRenewed"  // of an adopted cluster: the token is good, and renewed in time; not needed for Ready
 	ConditionSurveyed       = "Surveyed"       // of a cluster from elsewhere: what it runs is known; not needed for Ready
 	ConditionFluxReady      = "FluxReady"      // Flux is installed, or was found and left alone
 	ConditionSynced         = "Synced"         // the root Kustomization reports Ready
@@ -45,6 +46,9 @@ const (
 	ReasonUnauthorized        = "Unauthorized"               // the cluster refuses the credentials
 	ReasonClusterDeleting     = "ClusterDeleting"            // Cluster API is taking the cluster down
 )
+
+// ReasonRenewalFailed is a reason of AccessRenewed: the token is about to end, and there is no new one.
+const ReasonRenewalFailed = "RenewalFailed"
 
 // Reasons of Surveyed.
 const (

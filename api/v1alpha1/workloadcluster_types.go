@@ -189,6 +189,10 @@ type WorkloadClusterStatus struct {
 	// +optional
 	KubernetesVersion string `json:"kubernetesVersion,omitempty"`
 
+	// access to the cluster.
+	// +optional
+	Access AccessStatus `json:"access,omitzero"`
+
 	// flux on the cluster.
 	// +optional
 	Flux FluxStatus `json:"flux,omitzero"`
@@ -249,6 +253,13 @@ type SurveyStatus struct {
 	MissingRights int32 `json:"missingRights,omitempty"`
 }
 
+// AccessStatus is the access to a cluster.
+type AccessStatus struct {
+	// expires is when the credentials that the operator reaches the cluster with end, if they say so.
+	// +optional
+	Expires *metav1.Time `json:"expires,omitempty"`
+}
+
 // FluxStatus is the Flux of a cluster.
 type FluxStatus struct {
 	// version of Flux that is installed.
@@ -292,6 +303,7 @@ type AgentStatus struct {
 // +kubebuilder:printcolumn:name="Region",type="string",JSONPath=".status.cloud.region",priority=1
 // +kubebuilder:printcolumn:name="Flux",type="string",JSONPath=".status.flux.version",priority=1
 // +kubebuilder:printcolumn:name="Revision",type="string",JSONPath=".status.flux.revision",priority=1
+// +kubebuilder:printcolumn:name="Access Until",type="string",JSONPath=".status.access.expires",priority=1
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="the name becomes the cluster's id: at most 63 lower-case letters, digits and dashes"
 type WorkloadCluster struct {
 	metav1.TypeMeta   `json:",inline"`

@@ -103,7 +103,7 @@ func definitionOf(obj *unstructured.Unstructured, live bool) *Definition {
 
 // review asks what the account may do of what the plan takes. Whoever may do all is asked once.
 func (l *look) review(ctx context.Context, plan Plan) error {
-	all, err := l.may(ctx, Right{Verb: "*", Group: "*", Resource: "*"})
+	all, err := l.may(ctx, Right{Verb: "*", Group: "*", Resource: "*"}, "")
 	if err != nil || all {
 		return err
 	}
@@ -112,23 +112,44 @@ func (l *look) review(ctx context.Context, plan Plan) error {
 		l.skip("%d more rights: only the first %d are asked for", len(needed)-maxRights, maxRights)
 		needed = needed[:maxRights]
 	}
-	for _, right := range needed {
-		allowed, err := l.may(ctx, right)
+	for _, need := range needed {
+		allowed, err := l.mayAll(ctx, need)
 		if err != nil {
 			return err
 		}
-		if !allowed && !slices.Contains(l.seen.Denied, right) {
-			l.seen.Denied = append(l.seen.Denied, right)
+		if !allowed && !slices.Contains(l.seen.Denied, need.Right) {
+			l.seen.Denied = append(l.seen.Denied, need.Right)
 		}
 	}
 	return nil
 }
 
-func (l *look) may(ctx context.Context, right Right) (bool, error) {
+// need is a right, and the objects that it is needed for, unless it is needed for any.
+type need struct {
+	Right
+	any   bool
+	names []string
+}
+
+// mayAll says whether the account has a right, or has it for each object that it is needed for.
+func (l *look) mayAll(ctx context.Context, n need) (bool, error) {
+	allowed, err := l.may(ctx, n.Right, "")
+	if err != nil || allowed || n.any {
+		return allowed, err
+	}
+	for _, name := range n.names {
+		if allowed, err := l.may(ctx, n.Right, name); err != nil || !allowed {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func (l *look) may(ctx context.Context, right Right, name string) (bool, error) {
 	resource, subresource, _ := strings.Cut(right.Resource, "/")
 	answer, err := l.rights.Create(ctx, &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
 		ResourceAttributes: &authorizationv1.ResourceAttributes{
-			Verb: right.Verb, Group: right.Group, Resource: resource, Subresource: subresource, Namespace: right.Namespace,
+			Verb: right.Verb, Group: right.Group, Resource: resource, Subresource: subresource, Namespace: right.Namespace, Name: name,
 		},
 	}}, metav1.CreateOptions{})
 	if err != nil {
@@ -142,23 +163,33 @@ var applyVerbs = []string{"get", "create", "patch"}
 
 // needed are the rights that applying the plan takes, each once: to write its objects, and to hold
 // what its roles grant, since Kubernetes lets nobody grant what he has not.
-func (l *look) needed(plan Plan) []Right {
-	var out []Right
-	known := map[Right]bool{}
-	add := func(right Right) {
-		if !known[right] {
-			known[right] = true
-			out = append(out, right)
+func (l *look) needed(plan Plan) []need {
+	var out []need
+	known := map[Right]int{}
+	add := func(right Right, name string) {
+		i, ok := known[right]
+		if !ok {
+			i = len(out)
+			known[right], out = i, append(out, need{Right: right})
 		}
+		if name == "" {
+			out[i].any = true
+			return
+		}
+		out[i].names = append(out[i].names, name)
 	}
 	for _, set := range plan.Sets {
 		for _, obj := range set.Objects {
-			group, name := l.resourceOf(obj)
+			group, resource := l.resourceOf(obj)
 			for _, verb := range applyVerbs {
-				add(Right{For: set.Name, Verb: verb, Group: group, Resource: name, Namespace: obj.GetNamespace()})
+				name := obj.GetName()
+				if verb == "create" { // what is not there yet has no name that a role could allow
+					name = ""
+				}
+				add(Right{For: set.Name, Verb: verb, Group: group, Resource: resource, Namespace: obj.GetNamespace()}, name)
 			}
 			for _, right := range granted(set.Name, obj) {
-				add(right)
+				add(right, "")
 			}
 		}
 	}

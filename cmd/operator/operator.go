@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
@@ -112,5 +113,5 @@ func wire(ctx context.Context, mgr manager.Manager, o *options) error {
 	if err != nil {
 		return fmt.Errorf("set up WorkloadCluster: %w", err)
 	}
-	return errors.Join(mgr.Add(watcher), mgr.Add(bus), mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping))
+	return errors.Join(metrics.Registry.Register(workloadcluster.Expiries{Clusters: mgr.GetClient()}), mgr.Add(watcher), mgr.Add(bus), mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping))
 }

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
+	"github.com/fairway-dev/fairway/clusters/adopt"
 	"github.com/fairway-dev/fairway/clusters/capi"
 	"github.com/fairway-dev/fairway/clusters/flux"
 	"github.com/fairway-dev/fairway/clusters/remote"
@@ -41,6 +42,9 @@ type access struct {
 	key        string // that was looked for in it
 	keyFound   bool
 	kubeconfig []byte
+
+	version     string            // of the Secret
+	annotations map[string]string // of the Secret
 }
 
 // gone says whether the cluster itself no longer exists, or is being taken down.
@@ -80,7 +84,7 @@ func (r *Reconciler) readSecret(ctx context.Context, namespace string, ref *flee
 	if err != nil {
 		return a, fmt.Errorf("get Secret %s/%s: %w", namespace, ref.Name, err)
 	}
-	a.secret = true
+	a.secret, a.version, a.annotations = true, secret.ResourceVersion, secret.Annotations
 	keys := kubeconfigKeys
 	if ref.Key != "" {
 		keys = []string{ref.Key}
@@ -101,11 +105,11 @@ func (r *Reconciler) reach(ctx context.Context, p *pass) steps.Outcome {
 	}
 	cluster, err := r.Remotes.Connect(ctx, p.obj.ID(), p.access.kubeconfig)
 	if err != nil {
-		return notConnected(p.access, err)
+		return notConnected(p.access, p.obj.ID(), err)
 	}
 	p.cluster, p.version, p.applier = cluster, cluster.Version, flux.NewApplier(cluster.Client)
 	if p.cloud, err = r.locate(ctx, p); err != nil {
-		return notConnected(p.access, remote.Classify(err))
+		return notConnected(p.access, p.obj.ID(), remote.Classify(err))
 	}
 	return steps.Succeeded("Kubernetes %s answers", cluster.Version)
 }
@@ -155,7 +159,7 @@ func missingCluster(a access) (steps.Outcome, bool) {
 }
 
 // notConnected says why there is no connection, and when to try again.
-func notConnected(a access, err error) steps.Outcome {
+func notConnected(a access, id string, err error) steps.Outcome {
 	after := steps.Jitter(secretPoll)
 	if a.viaClusterAPI {
 		after = steps.Jitter(tokenPoll)
@@ -166,7 +170,11 @@ func notConnected(a access, err error) steps.Outcome {
 	case errors.Is(err, remote.ErrEmpty), errors.Is(err, remote.ErrInvalid):
 		return steps.Outcome{State: steps.Blocked, Reason: fleetv1.ReasonKubeconfigInvalid, Message: err.Error(), After: after}
 	case errors.Is(err, remote.ErrUnauthorized):
-		return steps.Outcome{State: steps.Failing, Reason: fleetv1.ReasonUnauthorized, Message: err.Error(), After: after}
+		message := err.Error()
+		if _, adopted := a.annotations[adopt.AnnotationTokenLife]; adopted {
+			message += "; a token that has ended is replaced by: fairway adopt " + id + ", once more"
+		}
+		return steps.Outcome{State: steps.Failing, Reason: fleetv1.ReasonUnauthorized, Message: message, After: after}
 	case errors.Is(err, remote.ErrUnreachable):
 		return steps.Outcome{State: steps.Failing, Reason: fleetv1.ReasonUnreachable, Message: err.Error(), Err: err}
 	}

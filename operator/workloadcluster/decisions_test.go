@@ -95,12 +95,12 @@ func TestNotConnected(t *testing.T) {
 		"anything else is tried with a backoff": {errors.New("boom"), short{steps.Failing, fleetv1.ReasonInternal, "backoff"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(c.want, shorten(notConnected(access{}, c.err))); diff != "" {
+			if diff := cmp.Diff(c.want, shorten(notConnected(access{}, "c1", c.err))); diff != "" {
 				t.Errorf("(-want +have):\n%s", diff)
 			}
 		})
 	}
-	slow, quick := notConnected(access{}, remote.ErrUnauthorized), notConnected(access{viaClusterAPI: true}, remote.ErrUnauthorized)
+	slow, quick := notConnected(access{}, "c1", remote.ErrUnauthorized), notConnected(access{viaClusterAPI: true}, "c1", remote.ErrUnauthorized)
 	if quick.After >= slow.After {
 		t.Errorf("a token that a provider turns is looked at after %s, one that people turn after %s", quick.After, slow.After)
 	}

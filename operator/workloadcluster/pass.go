@@ -22,7 +22,8 @@ type pass struct {
 	steps   []steps.Step
 
 	surveyed *steps.Step   // nil: no survey was made this time
-	later    time.Duration // when one may be made; 0: it need not be asked for
+	renewed  *steps.Step   // nil: the credentials are not the operator's to renew
+	later    time.Duration // when either is looked at again; 0: it need not be asked for
 
 	// What was learned for the status; zero values leave what stands there.
 	cloud    fleetv1.Cloud
@@ -31,18 +32,22 @@ type pass struct {
 	agent    fleetv1.AgentStatus
 	version  string                // of Kubernetes
 	survey   *fleetv1.SurveyStatus // nil: there is no new one
+	expires  time.Time             // when the credentials end; zero: nothing says
 }
 
 func (p *pass) add(condition string, outcome steps.Outcome) {
 	p.steps = append(p.steps, steps.Step{Condition: condition, Outcome: outcome})
 }
 
-// all are the steps, with the survey's.
+// all are the steps, with those that Ready does not mind.
 func (p *pass) all() []steps.Step {
-	if p.surveyed == nil {
-		return p.steps
+	var aside []steps.Step
+	for _, step := range []*steps.Step{p.renewed, p.surveyed} {
+		if step != nil {
+			aside = append(aside, *step)
+		}
 	}
-	return append([]steps.Step{*p.surveyed}, p.steps...)
+	return append(aside, p.steps...)
 }
 
 // works says whether steps are taken.

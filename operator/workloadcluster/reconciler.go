@@ -131,6 +131,7 @@ func (r *Reconciler) run(ctx context.Context, p *pass) {
 		}
 		return
 	}
+	r.renew(ctx, p)
 	// Before anything is put there. Whatever comes of it, the rest goes on.
 	r.survey(ctx, p)
 	// The agent comes first of the rest although its condition is last: it is what reports when the others fail.

@@ -20,6 +20,7 @@ import (
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
 	"github.com/fairway-dev/fairway/clusters/agent"
 	"github.com/fairway-dev/fairway/clusters/capi"
+	"github.com/fairway-dev/fairway/clusters/remote"
 	"github.com/fairway-dev/fairway/operator/platformtest"
 )
 
@@ -32,6 +33,7 @@ func TestOnAPlatformCluster(t *testing.T) {
 	}{
 		{"the API refuses what its rules forbid", refusesInvalid},
 		{"without a Fleet a cluster is reached and everything else waits", waitsForFleet},
+		{"when credentials end is a metric", showsExpiries},
 		{"kubeconfigs that cannot be used show what is wrong with them", refusesKubeconfigs},
 		{"a Cluster API that is not there is told of", missesClusterAPI},
 		{"an artifact that cannot be had keeps the agent from nothing", missesArtifact},
@@ -191,14 +193,26 @@ func (s *suite) settle(t *testing.T, obj *fleetv1.WorkloadCluster) {
 	}
 }
 
+// certificateEnd is when the client certificate of the workload cluster's kubeconfig ends.
+func (s *suite) certificateEnd(t *testing.T) time.Time {
+	t.Helper()
+	config, err := remote.Config(s.workload.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, end := remote.Lifetime(config)
+	return end.Local()
+}
+
 func becomesReady(t *testing.T, s *suite) {
 	s.makeFleet(t, nil)
 	obj := s.ready(t, "ready")
 	defer remove(t, s.platform.Client, obj)
 	want := fleetv1.WorkloadClusterStatus{
 		ID: "ready", KubernetesVersion: obj.Status.KubernetesVersion, ObservedGeneration: obj.Generation,
-		Flux:  fleetv1.FluxStatus{Version: "v2.9.5", Digest: "sha256:" + strings.Repeat("ab", 32), Revision: "main@sha1:4f1c9d2"},
-		Agent: fleetv1.AgentStatus{Version: "v0.1.0", CredentialsExpire: obj.Status.Agent.CredentialsExpire},
+		Access: fleetv1.AccessStatus{Expires: &metav1.Time{Time: s.certificateEnd(t)}},
+		Flux:   fleetv1.FluxStatus{Version: "v2.9.5", Digest: "sha256:" + strings.Repeat("ab", 32), Revision: "main@sha1:4f1c9d2"},
+		Agent:  fleetv1.AgentStatus{Version: "v0.1.0", CredentialsExpire: obj.Status.Agent.CredentialsExpire},
 	}
 	if diff := cmp.Diff(want, obj.Status, cmpopts.IgnoreFields(fleetv1.WorkloadClusterStatus{}, "Conditions", "Survey")); diff != "" {
 		t.Errorf("status (-want +have):\n%s", diff)

@@ -36,7 +36,7 @@ func (r *Reconciler) survey(ctx context.Context, p *pass) {
 		return
 	}
 	if !r.surveys.begin() {
-		p.later = steps.Jitter(surveySlot)
+		p.later = sooner(p.later, steps.Jitter(surveySlot))
 		return
 	}
 	defer r.surveys.end()
