@@ -7,11 +7,15 @@ import (
 	"os"
 	"time"
 
+	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	kube "sigs.k8s.io/controller-runtime/pkg/client"
+
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
 	"github.com/fairway-dev/fairway/fleet/client"
-	"github.com/spf13/pflag"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
-	"k8s.io/client-go/rest"
 )
 
 // connection is how the user wants the hub to be reached. It connects once, when a verb first asks.
@@ -99,6 +103,28 @@ func (c *connection) credentials() (*rest.Config, error) {
 	}
 	c.useToken(cfg)
 	return cfg, nil
+}
+
+// platform connects to the platform cluster, not to the hub.
+func (c *connection) platform() (kube.Client, error) {
+	credentials, err := c.credentials()
+	if err != nil {
+		return nil, err
+	}
+	if credentials.Host == "" {
+		return nil, &client.Error{Op: "find the platform", Err: errors.New("there is no kubeconfig"), Fix: "set KUBECONFIG or --kubeconfig to the platform cluster's"}
+	}
+	kinds := runtime.NewScheme()
+	if err := errors.Join(scheme.AddToScheme(kinds), fleetv1.AddToScheme(kinds)); err != nil {
+		return nil, err
+	}
+	credentials = rest.CopyConfig(credentials)
+	credentials.WarningHandler = rest.NoWarnings{} // about deprecated versions, once for the try and once more
+	platform, err := kube.New(credentials, kube.Options{Scheme: kinds})
+	if err != nil {
+		return nil, &client.Error{Op: "connect to the platform cluster", Err: err, Fix: "check the context: kubectl config get-contexts"}
+	}
+	return platform, nil
 }
 
 func (c *connection) withoutKubeconfig(fix string) (*rest.Config, error) {

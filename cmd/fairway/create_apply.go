@@ -11,10 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
 	kube "sigs.k8s.io/controller-runtime/pkg/client"
 
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
@@ -128,24 +125,11 @@ func (p platformOrders) Apply(ctx context.Context, obj *unstructured.Unstructure
 	return p.Client.Apply(ctx, kube.ApplyConfigurationFromUnstructured(obj), options...)
 }
 
-// orders connects to the platform cluster, not to the hub.
+// orders is the platform cluster, for orders.
 func (c *connection) orders() (orderTaker, error) {
-	credentials, err := c.credentials()
+	platform, err := c.platform()
 	if err != nil {
 		return nil, err
-	}
-	if credentials.Host == "" {
-		return nil, &client.Error{Op: "find the platform", Err: errors.New("there is no kubeconfig"), Fix: "set KUBECONFIG or --kubeconfig to the platform cluster's"}
-	}
-	kinds := runtime.NewScheme()
-	if err := errors.Join(scheme.AddToScheme(kinds), fleetv1.AddToScheme(kinds)); err != nil {
-		return nil, err
-	}
-	credentials = rest.CopyConfig(credentials)
-	credentials.WarningHandler = rest.NoWarnings{} // about deprecated versions, once for the try and once more
-	platform, err := kube.New(credentials, kube.Options{Scheme: kinds})
-	if err != nil {
-		return nil, &client.Error{Op: "connect to the platform cluster", Err: err, Fix: "check the context: kubectl config get-contexts"}
 	}
 	return platformOrders{platform}, nil
 }

@@ -45,9 +45,15 @@ func startPlatform(t *testing.T) *platform {
 
 func (p *platform) fairway(t *testing.T, args string) result {
 	t.Helper()
+	return p.fairwayWith(t, "--kubeconfig", args)
+}
+
+// fairwayWith runs the program, for which the platform is named by a flag.
+func (p *platform) fairwayWith(t *testing.T, flag, args string) result {
+	t.Helper()
 	var out, errOut bytes.Buffer
 	sh := &shell{name: "fairway", version: "v0.1.0", now: time.Now, zone: time.UTC}
-	code := run(t.Context(), sh, append(strings.Fields(args), "--kubeconfig", p.kubeconfig), &out, &errOut)
+	code := run(t.Context(), sh, append(strings.Fields(args), flag, p.kubeconfig), &out, &errOut)
 	return result{code, out.String(), errOut.String()}
 }
 

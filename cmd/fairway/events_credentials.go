@@ -8,10 +8,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/kubernetes/scheme"
-	kube "sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fairway-dev/fairway/api/event"
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
@@ -205,21 +202,4 @@ func (c *connection) eventBus() (readerMaker, error) {
 		return nil, err
 	}
 	return busKeys{&eventbus.Store{Client: platform, Namespace: c.namespace, Now: time.Now}}, nil
-}
-
-// platform is the API server of the platform cluster.
-func (c *connection) platform() (kube.Client, error) {
-	credentials, err := c.credentials()
-	if err != nil {
-		return nil, err
-	}
-	kinds := runtime.NewScheme()
-	if err := errors.Join(scheme.AddToScheme(kinds), fleetv1.AddToScheme(kinds)); err != nil {
-		return nil, err
-	}
-	platform, err := kube.New(credentials, kube.Options{Scheme: kinds})
-	if err != nil {
-		return nil, &client.Error{Op: "connect to the platform cluster", Err: err, Fix: "check the context: kubectl config get-contexts"}
-	}
-	return platform, nil
 }

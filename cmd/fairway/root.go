@@ -34,6 +34,7 @@ The exit code is 0 only when what was asked for is true. Results go to stdout, e
 		newTimeline(sh, conn, hub(conn, func(c *client.Client) timelineReader { return c })),
 		newGetEpisodes(sh, conn, hub(conn, func(c *client.Client) episodeLister { return c })),
 		newCreate(sh, conn),
+		newAdopt(sh, conn),
 		newInstall(sh, install.Manifests),
 		newVersion(sh, conn, hub(conn, func(c *client.Client) versioned { return c })),
 	)
