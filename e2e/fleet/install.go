@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/fluxcd/pkg/apis/meta"
@@ -27,7 +29,6 @@ const (
 
 	gitUser, gitPassword = "flux", "only-on-loopback"
 	secretName           = "config-repository"
-	kubeconfigName       = Acquired + "-kubeconfig"
 )
 
 // install applies what (without a volume: the bench has no storage class) `fairway install --export` prints, and a Fleet.
@@ -74,20 +75,21 @@ func (f *Fleet) register(ctx context.Context) error {
 		group.Go(func() error { _, err := f.Provision(ctx, "Azure", Azure, Environment); return err })
 	}
 	if f.has(Acquired) {
-		f.say("registering %s by its kubeconfig", Acquired)
+		f.say("adopting %s: fairway adopt %s --kubeconfig … --mode Manage", Acquired, Acquired)
 		group.Go(func() error { return f.registerAcquired(ctx) })
 	}
 	return group.Wait()
 }
 
+// registerAcquired adopts a cluster with what the acquired company handed over, to be managed. Its token ends
+// as soon as Kubernetes lets it, so that it also turns in a short life of a fleet.
 func (f *Fleet) registerAcquired(ctx context.Context) error {
-	obj := &fleetv1.WorkloadCluster{ObjectMeta: metav1.ObjectMeta{Name: Acquired, Namespace: Namespace}}
-	obj.Spec.Environment = Environment
-	obj.Spec.Access.KubeconfigRef = &fleetv1.KubeconfigReference{Name: kubeconfigName}
-	return f.apply(ctx, &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Name: kubeconfigName, Namespace: Namespace},
-		Data:       map[string][]byte{"value": f.acquired.KubeconfigData},
-	}, obj)
+	handed := filepath.Join(f.Dir, "acquired-admin.kubeconfig")
+	if err := os.WriteFile(handed, f.acquired.KubeconfigData, 0o600); err != nil {
+		return fmt.Errorf("write the acquired cluster's kubeconfig: %w", err)
+	}
+	_, err := f.Fairway(ctx, "adopt", Acquired, "--kubeconfig", handed, "--environment", Environment, "--mode", string(fleetv1.ModeManage), "--token-life", "10m")
+	return err
 }
 
 // Provision applies the Cluster API objects of a cluster on "AWS" or "Azure" and lets the platform's pods reach it

@@ -81,24 +81,13 @@ func TestStrangersOnTheBus(t *testing.T) {
 // has refused it.
 func connectAs(t *testing.T, id string) (*nats.Conn, func(subject string) bool) {
 	t.Helper()
-	secret := &corev1.Secret{}
-	key := client.ObjectKey{Namespace: fleetv1.SystemNamespace, Name: "fairway-agent"}
-	if err := bank.Member(id).Client().Get(t.Context(), key, secret); err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(secret.Data["ca.crt"])
 	var mu sync.Mutex
 	var violations []string
-	nc, err := nats.Connect(bank.EventsURL,
-		nats.UserCredentialBytes(secret.Data["agent.creds"]),
-		nats.Secure(&tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}),
-		nats.CustomInboxPrefix(event.InboxPrefix(id)),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			mu.Lock()
-			defer mu.Unlock()
-			violations = append(violations, err.Error())
-		}))
+	nc, err := dial(id, stolen(t, id), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		violations = append(violations, err.Error())
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,6 +102,26 @@ func connectAs(t *testing.T, id string) (*nats.Conn, func(subject string) bool) 
 		}
 		return false
 	}
+}
+
+// stolen is what whoever owns a cluster finds there of the event bus.
+func stolen(t *testing.T, id string) map[string][]byte {
+	t.Helper()
+	secret := &corev1.Secret{}
+	key := client.ObjectKey{Namespace: fleetv1.SystemNamespace, Name: "fairway-agent"}
+	if err := bank.Member(id).Client().Get(t.Context(), key, secret); err != nil {
+		t.Fatal(err)
+	}
+	return secret.Data
+}
+
+func dial(id string, credentials map[string][]byte, options ...nats.Option) (*nats.Conn, error) {
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(credentials["ca.crt"])
+	return nats.Connect(bank.EventsURL, append(options,
+		nats.UserCredentialBytes(credentials["agent.creds"]),
+		nats.Secure(&tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}),
+		nats.CustomInboxPrefix(event.InboxPrefix(id)))...)
 }
 
 // Nobody gets in without credentials.
