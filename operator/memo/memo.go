@@ -36,6 +36,9 @@ func (m *Memo[V]) Get(ctx context.Context, key string, life time.Duration, ask f
 	}
 	shared := context.WithoutCancel(ctx)
 	answer := m.flights.DoChan(key, func() (any, error) {
+		if found, ok := m.lookup(key, life); ok { // another flight has landed since
+			return found.value, found.err
+		}
 		value, err := ask(shared)
 		m.store(key, value, err)
 		return value, err
