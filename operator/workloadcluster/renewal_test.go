@@ -55,7 +55,7 @@ func TestAdoptedAccount(t *testing.T) {
 	t.Run("the token turns again and again, and no pass fails", func(t *testing.T) {
 		for range 10 {
 			before := s.kubeconfigOf(t, obj)
-			s.clock.SetTime(s.clock.Now().Add(7 * time.Minute))
+			s.clock.SetTime(time.Now().Add(7 * time.Minute))
 			result, err := s.pass(t, obj)
 			if err != nil || result.RequeueAfter <= 0 {
 				t.Fatalf("%+v, %v", result, err)
