@@ -29,7 +29,8 @@ command makes a service account with the rights that are printed first, and give
 the operator renews it. The platform is the one of KUBECONFIG, or of --platform-kubeconfig and --platform-context.
 
 In mode Observe nothing is installed but the agent, and a survey says what the cluster runs and what would clash. The same command
-once more, with --mode Manage, goes on from there; --mode Observe goes back. It also mends an access whose token has ended.
+once more, with --mode Manage, goes on from there; --mode Observe goes back. Without --mode and --flux it leaves a cluster that is
+adopted already as it is, and mends an access whose token has ended.
 The WorkloadCluster is in the namespace ` + clustersNamespace + `, unless --namespace names another.`,
 		Example: sh.examples("adopt acquired-1 --kubeconfig acquired.yaml --environment prod --dry-run",
 			"adopt acquired-1 --kubeconfig acquired.yaml --environment prod",
@@ -48,8 +49,8 @@ The WorkloadCluster is in the namespace ` + clustersNamespace + `, unless --name
 	f.StringVar(conn.kube.KubeConfig, "platform-kubeconfig", "", "Kubeconfig of the platform; without it KUBECONFIG")
 	f.StringVar(conn.kube.Context, "platform-context", "", "Context of the platform; without it the current one")
 	f.StringVarP(&v.environment, "environment", "e", "", "Environment that the cluster joins")
-	f.StringVar(&v.mode, "mode", string(fleetv1.ModeObserve), "What Fairway does there: Observe or Manage")
-	f.StringVar(&v.flux, "flux", string(fleetv1.FluxManaged), "Whose Flux, in mode Manage: Managed is Fairway's, Existing the cluster's own")
+	f.StringVar(&v.mode, "mode", "", "What Fairway does there: Observe or Manage; without it Observe, or as it is")
+	f.StringVar(&v.flux, "flux", "", "Whose Flux, in mode Manage: Managed is Fairway's, Existing the cluster's own; without it Managed, or as it is")
 	f.DurationVar(&v.life, "token-life", adopt.DefaultLife, "How long a token is good for; the operator renews it when a third is left")
 	f.BoolVar(&v.dryRun, "dry-run", false, "Only print the rights")
 	complete(cmd, "mode", func() []string { return modes })
@@ -77,11 +78,9 @@ func (v *adoptVerb) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := a.printRights(cmd.OutOrStdout()); err != nil {
-		return fmt.Errorf("print rights: %w", err)
-	}
 	if v.dryRun {
-		return nil
+		a.settle(fleetv1.WorkloadClusterSpec{})
+		return a.printRights(cmd.OutOrStdout())
 	}
 	ctx, cancel := v.conn.bound(cmd.Context())
 	defer cancel()
@@ -89,6 +88,12 @@ func (v *adoptVerb) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if a.platform, err = v.conn.platform(); err != nil {
+		return err
+	}
+	if err := a.prepare(ctx); err != nil {
+		return err
+	}
+	if err := a.printRights(cmd.OutOrStdout()); err != nil {
 		return err
 	}
 	if err := a.carryOut(ctx, cmd.ErrOrStderr()); err != nil {
@@ -115,9 +120,9 @@ func (v *adoptVerb) adoption(name string) (*adoption, error) {
 		return nil, wrong("it has to join an environment", "name it: --environment prod")
 	case len(validation.IsDNS1123Label(v.environment)) > 0:
 		return nil, wrong(fmt.Sprintf("%q cannot be an environment", v.environment), "use lower-case letters, digits and dashes, such as prod")
-	case !slices.Contains(modes, v.mode):
+	case v.mode != "" && !slices.Contains(modes, v.mode):
 		return nil, wrong(fmt.Sprintf("there is no mode %q", v.mode), "use "+strings.Join(modes, " or "))
-	case !slices.Contains(fluxInstalls, v.flux):
+	case v.flux != "" && !slices.Contains(fluxInstalls, v.flux):
 		return nil, wrong(fmt.Sprintf("%q is nobody's Flux", v.flux), "use "+strings.Join(fluxInstalls, " or "))
 	case v.life < adopt.MinLife || v.life > adopt.MaxLife:
 		return nil, wrong(fmt.Sprintf("a token cannot be good for %s", v.life), fmt.Sprintf("use from %s to %s", adopt.MinLife, adopt.MaxLife))
@@ -134,7 +139,7 @@ func (v *adoptVerb) adoption(name string) (*adoption, error) {
 func (a *adoption) printRights(w io.Writer) error {
 	rights, err := adopt.Rights(a.want.Objects())
 	if err != nil {
-		return err
+		return fmt.Errorf("list rights: %w", err)
 	}
 	fmt.Fprintf(w, "Service account %s/%s on the cluster %s may, in mode %s:\n\n", adopt.Namespace, adopt.Account, a.name, a.want.Mode)
 	where := ""

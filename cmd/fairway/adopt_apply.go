@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -30,8 +31,8 @@ const memberOwner = "fairway-adopt"
 // adoption is a cluster on its way into the fleet.
 type adoption struct {
 	name, namespace, environment string
-	operator                     string // namespace of the operator, on the platform
-	want                         adopt.Want
+	operator                     string     // namespace of the operator, on the platform
+	want                         adopt.Want // what is empty is left as it is, until it is settled
 	life                         time.Duration
 
 	member   member
@@ -59,15 +60,36 @@ func openMember(kubeconfig, context string) (member, error) {
 	return member{c, config}, nil
 }
 
-// carryOut makes the account on the cluster, and registers the cluster with the platform. Everything can
-// be done once more.
-func (a *adoption) carryOut(ctx context.Context, stderr io.Writer) error {
+// prepare settles what is wanted, and refuses what the platform would refuse, before anything is made on
+// the cluster: a name that is registered by another way, another environment, a namespace that is not there.
+func (a *adoption) prepare(ctx context.Context) error {
 	if err := a.tellApart(ctx); err != nil {
 		return err
 	}
-	if err := a.rehearse(ctx); err != nil {
-		return err
+	have := &fleetv1.WorkloadCluster{}
+	err := a.platform.Get(ctx, kube.ObjectKey{Namespace: a.namespace, Name: a.name}, have)
+	switch {
+	case apierrors.IsNotFound(err):
+	case meta.IsNoMatchError(err):
+		return &client.Error{Op: "look at the platform", Err: errors.New("it does not know WorkloadClusters"), Fix: "install Fairway there: fairway install --export, or check the context: kubectl config current-context"}
+	case err != nil:
+		return &client.Error{Op: "look at the platform", Err: err, Fix: fixOfPlatform(err)}
+	case have.Spec.Access.KubeconfigRef == nil:
+		return &client.Error{Op: "adopt", Err: fmt.Errorf("%s is registered through Cluster API", a.name), Fix: "choose another name"}
 	}
+	a.settle(have.Spec)
+	return a.apply(ctx, a.workloadCluster(), kube.DryRunAll)
+}
+
+// settle fills in what was not said: as it is, or as a cluster begins.
+func (a *adoption) settle(have fleetv1.WorkloadClusterSpec) {
+	a.want.Mode = cmp.Or(a.want.Mode, have.Mode, fleetv1.ModeObserve)
+	a.want.Flux = cmp.Or(a.want.Flux, have.Flux.Install, fleetv1.FluxManaged)
+}
+
+// carryOut makes the account on the cluster, and registers the cluster with the platform. Everything can
+// be done once more.
+func (a *adoption) carryOut(ctx context.Context, stderr io.Writer) error {
 	if err := a.makeAccount(ctx); err != nil {
 		return err
 	}
@@ -107,24 +129,6 @@ func (a *adoption) tellApart(ctx context.Context) error {
 			Fix: "give --kubeconfig the cluster to adopt; the platform's is KUBECONFIG or --platform-kubeconfig"}
 	}
 	return nil
-}
-
-// rehearse refuses what the platform would refuse, before anything is made on the cluster: a name that is
-// registered by another way, another environment, a namespace that is not there.
-func (a *adoption) rehearse(ctx context.Context) error {
-	have := &fleetv1.WorkloadCluster{}
-	err := a.platform.Get(ctx, kube.ObjectKey{Namespace: a.namespace, Name: a.name}, have)
-	switch {
-	case apierrors.IsNotFound(err):
-		return a.apply(ctx, a.workloadCluster(), kube.DryRunAll)
-	case meta.IsNoMatchError(err):
-		return &client.Error{Op: "look at the platform", Err: errors.New("it does not know WorkloadClusters"), Fix: "install Fairway there: fairway install --export, or check the context: kubectl config current-context"}
-	case err != nil:
-		return &client.Error{Op: "look at the platform", Err: err, Fix: fixOfPlatform(err)}
-	case have.Spec.Access.KubeconfigRef == nil:
-		return &client.Error{Op: "adopt", Err: fmt.Errorf("%s is registered through Cluster API", a.name), Fix: "choose another name"}
-	}
-	return a.apply(ctx, a.workloadCluster(), kube.DryRunAll)
 }
 
 // makeAccount makes the account what it is to be, and takes what it had beyond that.

@@ -192,7 +192,10 @@ func (a *acquisition) managedAndBack(t *testing.T) {
 	if got := a.adopt(t, "--mode Manage"); got.code != 0 || !all() || mode() != fleetv1.ModeManage {
 		t.Errorf("%+v, has all rights: %v, mode %s", got, all(), mode())
 	}
-	if got := a.adopt(t, ""); got.code != 0 || all() || mode() != fleetv1.ModeObserve {
+	if got := a.adopt(t, ""); got.code != 0 || !all() || mode() != fleetv1.ModeManage || !strings.Contains(got.out, "in mode Manage:") {
+		t.Errorf("without a mode it is not left as it is: %+v, has all rights: %v, mode %s", got, all(), mode())
+	}
+	if got := a.adopt(t, "--mode Observe"); got.code != 0 || all() || mode() != fleetv1.ModeObserve {
 		t.Errorf("%+v, has all rights: %v, mode %s", got, all(), mode())
 	}
 }
