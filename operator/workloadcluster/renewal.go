@@ -2,6 +2,7 @@ package workloadcluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -82,6 +83,9 @@ func (r *Reconciler) renewToken(ctx context.Context, p *pass, life time.Duration
 	if err != nil {
 		return time.Time{}, err
 	}
+	if _, until = remote.Lifetime(config); until.IsZero() {
+		return time.Time{}, errors.New("the new token does not say when it ends")
+	}
 	// A Secret that somebody has changed meanwhile is theirs: the next pass reads it.
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: p.obj.Namespace, Name: p.access.name, ResourceVersion: p.access.version}}
 	before := secret.DeepCopy()
@@ -90,7 +94,6 @@ func (r *Reconciler) renewToken(ctx context.Context, p *pass, life time.Duration
 	if err != nil {
 		return time.Time{}, fmt.Errorf("write Secret %s: %w", p.access.name, err)
 	}
-	_, until = remote.Lifetime(config)
 	return until, nil
 }
 
