@@ -9,7 +9,7 @@ const (
 	Podinfo          = "podinfo"          // a real app
 	LastWords        = "lastwords"        // writes its arguments and dies
 	Flux             = "flux"             // source-, kustomize- and helm-controller
-	FluxNotification = "fluxnotification" // notification-controller, whose k8s version clashes with the others'
+	FluxNotification = "fluxnotification" // notification-controller, whose Flux packages are older than the others'
 	FluxManifests    = "fluxmanifests"    // renders gotk-components.yaml
 	ClusterAPI       = "capi"             // Cluster API core's reconcilers
 	ProviderCRDs     = "providercrds"     // renders the CRDs of Cluster API, CAPA and CAPZ
