@@ -54,7 +54,7 @@ func TestADeadClusterLeavesByItsDeadline(t *testing.T) {
 		t.Fatal(err)
 	}
 	leaves(t, id)
-	// The hub looks every few seconds for what the operator has revoked.
+	// It was revoked when it began to leave; the hub looks for that every few seconds.
 	eventually(t, 30*time.Second, "its agent is refused", func(context.Context) (bool, string) {
 		nc, err := dial(id, credentials)
 		if err == nil {

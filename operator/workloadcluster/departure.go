@@ -108,17 +108,18 @@ func (r *Reconciler) leave(ctx context.Context, obj *fleetv1.WorkloadCluster) (l
 	a, err := r.readAccess(ctx, obj)
 	a.err = err
 	todo := decideCleanup(departing(obj, holder, a))
-	if todo.cluster {
-		left = r.clean(ctx, obj, a)
-	}
 	if todo.wait {
 		left = []string{"the agent on the cluster (nothing is done while " + capi.PausedAnnotation + " pauses it)"}
 	}
 	if waits := todo.wait && !r.late(obj); waits || todo == (cleanup{}) {
 		return left
 	}
+	// First, since a cluster that hangs may take all the time there is.
 	if err := r.Store.Revoke(ctx, obj.ID()); err != nil {
 		left = append(left, "revoke the agent's credentials: "+err.Error())
+	}
+	if todo.cluster {
+		left = append(left, r.clean(ctx, obj, a)...)
 	}
 	if len(left) == 0 || r.late(obj) {
 		if err := r.deregister(ctx, obj); err != nil {
