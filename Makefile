@@ -40,7 +40,7 @@ fuzz: ## Each fuzzer for FUZZTIME (default 5s), or those in FUZZ, from the corpu
 fuzz-wire: # what anybody on the bus, or on a cluster, can write: events, subjects, logs, labels; the other fuzzers compile half of Kubernetes with instrumentation first
 	@$(MAKE) --no-print-directory fuzz FUZZ="api fleet/redact fleet/ownership"
 stories: ## What users need, over a whole fleet of real parts (ARGS="-run TestCrash")
-	cd e2e && go test ./stories -count=1 -timeout 40m -v $(ARGS)
+	cd e2e && go test ./stories -count=1 -parallel 8 -timeout 40m -v $(ARGS)
 faults: ## What goes wrong between clusters and the hub, and that nothing is lost or told twice (ARGS="-run TestAHub")
 	cd e2e && go test ./faults -count=1 -timeout 15m -v $(ARGS)
 bench: ## Benchmarks beside a limit measured in the same run: a table, and bench.json

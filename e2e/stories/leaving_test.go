@@ -23,6 +23,7 @@ const leaveBy = 15 * time.Second
 // has. When it is gone for ever, it leaves the fleet by its deadline, and its agent gets onto the event bus
 // no more.
 func TestADeadClusterLeavesByItsDeadline(t *testing.T) {
+	t.Parallel()
 	const id = "dev-lost-1"
 	objects := cloud.EKS(cloud.Request{Name: id, Namespace: fleet.Namespace, Environment: "dev", Region: "eu-west-1",
 		Labels: map[string]string{fleetv1.LabelRegister: "false"}})

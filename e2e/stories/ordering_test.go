@@ -15,10 +15,11 @@ import (
 
 // One command orders a cluster from a cloud, and it joins the fleet by itself.
 func TestAnOrderedClusterJoins(t *testing.T) {
+	t.Parallel()
 	for cloud, ordered := range map[string]struct{ id, region string }{
 		"AWS": {"dev-aws-eu2", "eu-west-1"}, "Azure": {"dev-azure-eu2", "westeurope"},
 	} {
-		t.Run(cloud, func(t *testing.T) { ordersAndJoins(t, cloud, ordered.id, ordered.region) })
+		t.Run(cloud, func(t *testing.T) { t.Parallel(); ordersAndJoins(t, cloud, ordered.id, ordered.region) })
 	}
 }
 

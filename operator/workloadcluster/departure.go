@@ -29,6 +29,8 @@ import (
 const (
 	departPoll      = 2 * time.Second
 	defaultDeadline = 10 * time.Minute // the API's default
+	lastTry         = 2 * time.Second  // at the cluster, in the last pass
+	closing         = 3 * time.Second  // how long before the deadline the last pass begins, so that it ends by then
 	leaveAction     = "Leave"          // of events
 )
 
@@ -73,7 +75,7 @@ func (r *Reconciler) depart(ctx context.Context, obj *fleetv1.WorkloadCluster, p
 	work, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
 	left := r.leave(work, obj)
-	until := deadline(obj).Sub(r.Clock.Now())
+	until := lastPass(obj).Sub(r.Clock.Now())
 	if len(left) > 0 && until > 0 {
 		message := "leaving the fleet; still to be done: " + few(left)
 		conditions.MarkReconciling(obj, fleetv1.ReasonDeleting, "%s", message)
@@ -114,12 +116,14 @@ func (r *Reconciler) leave(ctx context.Context, obj *fleetv1.WorkloadCluster) (l
 	if waits := todo.wait && !r.late(obj); waits || todo == (cleanup{}) {
 		return left
 	}
-	// First, since a cluster that hangs may take all the time there is.
+	// First, since a cluster that hangs takes all the time that it is given.
 	if err := r.Store.Revoke(ctx, obj.ID()); err != nil {
 		left = append(left, "revoke the agent's credentials: "+err.Error())
 	}
 	if todo.cluster {
-		left = append(left, r.clean(ctx, obj, a)...)
+		cleaning, cancel := context.WithTimeout(ctx, cleaningTime(lastPass(obj).Sub(r.Clock.Now())))
+		left = append(left, r.clean(cleaning, obj, a)...)
+		cancel()
 	}
 	if len(left) == 0 || r.late(obj) {
 		if err := r.deregister(ctx, obj); err != nil {
@@ -127,6 +131,12 @@ func (r *Reconciler) leave(ctx context.Context, obj *fleetv1.WorkloadCluster) (l
 		}
 	}
 	return left
+}
+
+// cleaningTime bounds one pass at cleaning a cluster whose last pass is that far: it leaves by its deadline, even
+// if it never answers.
+func cleaningTime(until time.Duration) time.Duration {
+	return min(max(until, lastTry), budget/2)
 }
 
 func departing(obj, holder *fleetv1.WorkloadCluster, a access) departure {
@@ -210,16 +220,17 @@ func (r *Reconciler) forget(obj *fleetv1.WorkloadCluster) {
 	r.applied.forget(recentKey{id, setFlux}, recentKey{id, setSync}, recentKey{id, setAgent})
 }
 
-func deadline(obj *fleetv1.WorkloadCluster) time.Time {
+// lastPass is when the pass begins after which the cluster has left.
+func lastPass(obj *fleetv1.WorkloadCluster) time.Time {
 	limit := obj.Spec.Deletion.Deadline.Duration
 	if limit <= 0 {
 		limit = defaultDeadline
 	}
-	return obj.DeletionTimestamp.Add(limit)
+	return obj.DeletionTimestamp.Add(limit - closing)
 }
 
 func (r *Reconciler) late(obj *fleetv1.WorkloadCluster) bool {
-	return !r.Clock.Now().Before(deadline(obj))
+	return !r.Clock.Now().Before(lastPass(obj))
 }
 
 // departAfter is when to try again: soon at first, then with more patience.

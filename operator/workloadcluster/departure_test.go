@@ -107,3 +107,18 @@ func leavesByDeadline(t *testing.T, s *suite) {
 		t.Errorf("the event does not say what was left: %s", said)
 	}
 }
+
+func TestTheTimeForCleaningEndsWithTheLastPass(t *testing.T) {
+	for name, c := range map[string]struct{ until, want time.Duration }{
+		"a last pass that is far leaves this one its budget": {time.Hour, budget / 2},
+		"one that is near ends this one":                     {10 * time.Second, 10 * time.Second},
+		"the last one has one try":                           {0, lastTry},
+		"so has one that comes late, because nobody looked":  {-time.Hour, lastTry},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := cleaningTime(c.until); got != c.want {
+				t.Errorf("%s before the last pass: %s, want %s", c.until, got, c.want)
+			}
+		})
+	}
+}
