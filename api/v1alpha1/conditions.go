@@ -64,6 +64,7 @@ const (
 	ReasonFluxExisting   = "ExistingFlux"       // found, and left alone because spec.flux.install is Existing
 	ReasonFluxNotFound   = "FluxNotFound"       // spec.flux.install is Existing and there is none
 	ReasonFluxConflict   = "FluxNotOurs"        // Flux is there, not installed by Fairway, and install is Managed
+	ReasonTakeOverClash  = "TakeOverBlocked"    // install is TakeOver, and something stands in the way; nothing was written
 	ReasonArtifactFailed = "FluxArtifactFailed" // the artifact cannot be found or fetched
 	ReasonApplyFailed    = "ApplyFailed"        // the cluster refused an object
 	ReasonRollingOut     = "RollingOut"         // applied; not every controller is available yet

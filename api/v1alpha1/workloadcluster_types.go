@@ -115,11 +115,11 @@ type Cloud struct {
 
 // ClusterFlux is the Flux of one cluster.
 type ClusterFlux struct {
-	// install Managed: Fairway installs and upgrades Flux. Existing: the cluster's own Flux is
-	// used and never touched.
+	// install Managed: Fairway installs and upgrades Flux, unless there is one already. Existing: the
+	// cluster's own Flux is used and never touched. TakeOver: the cluster's own Flux becomes Fairway's.
 	// +optional
 	// +kubebuilder:default=Managed
-	// +kubebuilder:validation:Enum=Managed;Existing
+	// +kubebuilder:validation:Enum=Managed;Existing;TakeOver
 	Install FluxInstall `json:"install,omitempty"`
 
 	// version pins this cluster to a version or range other than the Fleet's.
@@ -135,6 +135,7 @@ type FluxInstall string
 const (
 	FluxManaged  FluxInstall = "Managed"
 	FluxExisting FluxInstall = "Existing"
+	FluxTakeOver FluxInstall = "TakeOver"
 )
 
 // Deletion of a WorkloadCluster. A cloud cluster that was registered is never deleted by Fairway.

@@ -34,7 +34,7 @@ type Want struct {
 //
 // To observe, it may read what a survey lists, write the agent's own objects, and ask for tokens of
 // itself. To manage with the cluster's own Flux, it may also write what makes that Flux follow the
-// config repository. To install Flux it is bound to Kubernetes' cluster-admin: Flux may do everything,
+// config repository. To install Flux, or to take it over, it is bound to Kubernetes' cluster-admin: Flux may do everything,
 // and so can who gives Flux its rights, however short his own list looks.
 func (w Want) Objects() []*unstructured.Unstructured {
 	objs := []*unstructured.Unstructured{

@@ -6,11 +6,19 @@ import (
 	"slices"
 	"strings"
 
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // AnnotationDigest on every object of a distribution is the digest that it was installed from.
 const AnnotationDigest = "fleet.fairway.dev/flux-digest"
+
+// Annotations by which kustomize-controller leaves an object alone, whoever's Kustomization has it: it is
+// neither applied nor pruned. A bootstrap Kustomization would else write back, or delete, its own Flux.
+const (
+	annotationApply = "kustomize.toolkit.fluxcd.io/ssa"   // "Ignore"
+	annotationPrune = "kustomize.toolkit.fluxcd.io/prune" // "disabled"
+)
 
 // Labels that Flux puts on its own objects.
 const (
@@ -49,6 +57,7 @@ func (o Options) apply(objs []*unstructured.Unstructured, v Version) ([]*unstruc
 			annotations = map[string]string{}
 		}
 		annotations[AnnotationDigest] = v.Digest
+		annotations[annotationApply], annotations[annotationPrune] = kustomizev1.IgnoreValue, kustomizev1.DisabledValue
 		obj.SetAnnotations(annotations)
 		if obj.GetKind() == "Deployment" {
 			if err := o.editContainers(obj); err != nil {

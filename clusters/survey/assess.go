@@ -29,7 +29,8 @@ func Assess(seen Observed, about About, now time.Time) Report {
 		NotTried: notTried(seen), Cut: []Cut{},
 	}
 	report.take(seen)
-	report.Conflicts = conflicts(seen, report.Flux)
+	report.TakeOver = TakeOverOf(seen)
+	report.Conflicts = conflicts(seen, report.Flux, report.TakeOver)
 	return report
 }
 
@@ -179,7 +180,7 @@ func fluxOf(seen Observed) *Flux {
 	var out *Flux
 	var owner Owner
 	for _, o := range seen.Objects {
-		if o.Kind != "Deployment" || !strings.HasPrefix(o.APIVersion, "apps/") || !isController(o) {
+		if o.Kind != kindDeployment || !strings.HasPrefix(o.APIVersion, "apps/") || !isController(o) {
 			continue
 		}
 		if out == nil {
@@ -229,7 +230,7 @@ func argoOf(seen Observed) *ArgoCD {
 		switch {
 		case o.Kind == "Application" && strings.HasPrefix(o.APIVersion, "argoproj.io/"):
 			applications++
-		case o.Labels[labelPartOf] == "argocd" && (o.Kind == "Deployment" || o.Kind == "StatefulSet"):
+		case o.Labels[labelPartOf] == "argocd" && (o.Kind == kindDeployment || o.Kind == "StatefulSet"):
 			if out == nil {
 				out = &ArgoCD{Namespace: o.Namespace}
 			}

@@ -45,6 +45,12 @@ func (r Report) halved() (Report, bool) {
 		r.Flux = &flux
 		lists = append(lists, list{"flux.sources", len(flux.Sources), func(n int) { r.Flux.Sources = r.Flux.Sources[:n] }})
 	}
+	if r.TakeOver != nil {
+		t := *r.TakeOver
+		r.TakeOver = &t
+		lists = append(lists, list{"takeOver.objects", len(t.Objects), func(n int) { r.TakeOver.Objects = t.Objects[:n] }},
+			list{"takeOver.conflicts", len(t.Conflicts), func(n int) { r.TakeOver.Conflicts = t.Conflicts[:n] }})
+	}
 	longest := lists[0]
 	for _, each := range lists {
 		if each.have > longest.have {

@@ -13,10 +13,14 @@ import (
 const SetFlux = "flux"
 
 // conflicts are what stands in the way of the plan.
-func conflicts(seen Observed, flux *Flux) []Conflict {
+func conflicts(seen Observed, flux *Flux, takeOver *TakeOver) []Conflict {
 	out := []Conflict{}
+	taken := seen.TakeOver && takeOver != nil
 	foreign := foreignFlux(seen, flux)
-	if foreign != nil {
+	switch {
+	case taken:
+		out = append(out, takeOver.Conflicts...)
+	case foreign != nil:
 		out = append(out, *foreign)
 	}
 	defined := map[Kind]bool{} // kinds that the plan brings along
@@ -28,8 +32,11 @@ func conflicts(seen Observed, flux *Flux) []Conflict {
 		}
 	}
 	for _, w := range seen.Wanted {
-		c, taken := placeTaken(w)
-		if said := foreign != nil && w.Set == SetFlux && c.Owner == flux.Owner; taken && !said {
+		if taken && w.Set == SetFlux {
+			continue
+		}
+		c, other := placeTaken(w)
+		if said := foreign != nil && w.Set == SetFlux && c.Owner == flux.Owner; other && !said {
 			out = append(out, c)
 		}
 		if !w.Served && !defined[w.Kind] {
@@ -61,7 +68,7 @@ func foreignFlux(seen Observed, flux *Flux) *Conflict {
 		return nil
 	}
 	return &Conflict{Kind: ConflictFlux, Set: SetFlux, Object: "Namespace/" + flux.Namespace, Owner: flux.Owner, Message: fmt.Sprintf(
-		"Flux %s runs in %s and Fairway did not install it; set spec.flux.install to Existing to use it as it is",
+		"Flux %s runs in %s and Fairway did not install it; set spec.flux.install to Existing to use it as it is, or to TakeOver to make it Fairway's",
 		cmp.Or(flux.Version, "of an unknown version"), flux.Namespace)}
 }
 

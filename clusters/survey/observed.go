@@ -9,6 +9,8 @@ import (
 // Plan is what Fairway would put on the cluster, to be held against what is there.
 type Plan struct {
 	Sets []Set
+	// TakeOver says that a Flux that is there is to become Fairway's.
+	TakeOver bool
 	// Open is what of the plan is not known, and why.
 	Open []string
 }
@@ -30,6 +32,7 @@ type Observed struct {
 	Reconcilers []Reconciler
 	Sources     []Source
 	Wanted      []Wanted
+	TakeOver    bool    // as of the Plan
 	Denied      []Right // what the account may not do, of what was tried or asked for
 	NotTried    []string
 }
@@ -84,6 +87,16 @@ type Wanted struct {
 	// Of a CustomResourceDefinition: as the plan has it and as it is on the cluster; nil where it is
 	// neither.
 	Defines, Defined *Definition
+
+	// Of a controller of Flux: as the plan has it and as it runs; nil where it is neither.
+	Runs, Running *Controller
+}
+
+// Controller is what a Deployment of Flux runs.
+type Controller struct {
+	Version string   // "v2.9.5", by its label; empty: it does not say
+	Images  []string // of its containers
+	Args    []string // of its containers
 }
 
 // Definition is what a CustomResourceDefinition defines.

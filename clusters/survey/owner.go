@@ -50,19 +50,21 @@ func (o Owner) reconciles() bool {
 
 // Labels and annotations by which tools mark what is theirs.
 const (
-	labelManagedBy         = "app.kubernetes.io/managed-by"
-	labelPartOf            = "app.kubernetes.io/part-of"
-	labelVersion           = "app.kubernetes.io/version"
-	labelInstance          = "app.kubernetes.io/instance"
-	labelKustomization     = "kustomize.toolkit.fluxcd.io/name"
-	labelKustomizationHome = "kustomize.toolkit.fluxcd.io/namespace"
-	labelHelmRelease       = "helm.toolkit.fluxcd.io/name"
-	labelHelmReleaseHome   = "helm.toolkit.fluxcd.io/namespace"
-	labelArgo              = "argocd.argoproj.io/instance"
-	annotationArgo         = "argocd.argoproj.io/tracking-id"
-	annotationHelm         = "meta.helm.sh/release-name"
-	annotationHelmHome     = "meta.helm.sh/release-namespace"
-	annotationAutoupdate   = "rbac.authorization.kubernetes.io/autoupdate"
+	labelManagedBy          = "app.kubernetes.io/managed-by"
+	labelPartOf             = "app.kubernetes.io/part-of"
+	labelVersion            = "app.kubernetes.io/version"
+	labelInstance           = "app.kubernetes.io/instance"
+	labelKustomization      = "kustomize.toolkit.fluxcd.io/name"
+	labelKustomizationHome  = "kustomize.toolkit.fluxcd.io/namespace"
+	labelHelmRelease        = "helm.toolkit.fluxcd.io/name"
+	labelHelmReleaseHome    = "helm.toolkit.fluxcd.io/namespace"
+	labelArgo               = "argocd.argoproj.io/instance"
+	labelInstanceOfFlux     = "fluxcd.controlplane.io/name"
+	labelInstanceOfFluxHome = "fluxcd.controlplane.io/namespace"
+	annotationArgo          = "argocd.argoproj.io/tracking-id"
+	annotationHelm          = "meta.helm.sh/release-name"
+	annotationHelmHome      = "meta.helm.sh/release-namespace"
+	annotationAutoupdate    = "rbac.authorization.kubernetes.io/autoupdate"
 )
 
 // systemLabels are on what a cluster or its cloud installs by itself.
@@ -83,7 +85,7 @@ const (
 var (
 	ownerLabels = append([]string{
 		labelManagedBy, labelPartOf, labelVersion, labelInstance, labelKustomization, labelKustomizationHome,
-		labelHelmRelease, labelHelmReleaseHome, labelArgo, nodeEKS, nodeAKS, nodeGKE, "app",
+		labelHelmRelease, labelHelmReleaseHome, labelInstanceOfFlux, labelInstanceOfFluxHome, labelArgo, nodeEKS, nodeAKS, nodeGKE, "app",
 	}, systemLabels...)
 	ownerAnnotations = []string{annotationArgo, annotationHelm, annotationHelmHome, annotationAutoupdate}
 )
@@ -115,6 +117,9 @@ func marked(o Object) []Owner {
 	}
 	if name := o.Labels[labelKustomization]; name != "" {
 		out = append(out, Owner{ToolFlux, reference("Kustomization", o.Labels[labelKustomizationHome], name)})
+	}
+	if name := o.Labels[labelInstanceOfFlux]; name != "" {
+		out = append(out, Owner{ToolFlux, reference("FluxInstance", o.Labels[labelInstanceOfFluxHome], name)})
 	}
 	if name := o.Labels[labelHelmRelease]; name != "" {
 		out = append(out, Owner{ToolFlux, reference("HelmRelease", o.Labels[labelHelmReleaseHome], name)})

@@ -16,6 +16,7 @@ import (
 
 // compare looks for what stands in the place of the plan's objects.
 func (l *look) compare(ctx context.Context, plan Plan) error {
+	l.seen.TakeOver = plan.TakeOver
 	left := 0
 	for _, set := range plan.Sets {
 		for _, obj := range set.Objects {
@@ -41,6 +42,9 @@ func (l *look) place(ctx context.Context, set string, obj *unstructured.Unstruct
 	if out.Kind.Kind == kindDefinition {
 		out.Defines = definitionOf(obj, false)
 	}
+	if set == SetFlux && out.Kind.Kind == kindDeployment {
+		out.Runs = controllerOf(obj)
+	}
 	r, served := l.byKind[out.Kind]
 	if out.Served = served; !served {
 		return out, nil
@@ -56,18 +60,53 @@ func (l *look) place(ctx context.Context, set string, obj *unstructured.Unstruct
 		return out, l.trouble(ctx, r, err)
 	}
 	object := objectOf(r, found)
-	if out.Found = &object; out.Defines == nil {
+	if out.Found = &object; out.Defines == nil && out.Runs == nil {
 		return out, nil
 	}
 	live, err := l.objects.Resource(r.GroupVersionResource).Get(ctx, obj.GetName(), metav1.GetOptions{})
 	if err != nil {
 		return out, l.trouble(ctx, r, err)
 	}
-	out.Defined = definitionOf(live, true)
+	if out.Defines != nil {
+		out.Defined = definitionOf(live, true)
+	}
+	if out.Runs != nil {
+		out.Running = controllerOf(live)
+	}
 	return out, nil
 }
 
-const kindDefinition = "CustomResourceDefinition"
+const (
+	kindDefinition = "CustomResourceDefinition"
+	kindDeployment = "Deployment"
+)
+
+// controllerOf reads a Deployment of Flux; nil when it does not look like one.
+func controllerOf(obj *unstructured.Unstructured) *Controller {
+	var d struct {
+		Spec struct {
+			Template struct {
+				Spec struct {
+					Containers []struct {
+						Image string
+						Args  []string
+					}
+				}
+			}
+		}
+	}
+	if err := decode(obj, &d); err != nil {
+		return nil
+	}
+	out := &Controller{Version: short(obj.GetLabels()[labelVersion])}
+	for _, c := range d.Spec.Template.Spec.Containers {
+		out.Images = append(out.Images, short(c.Image))
+		for _, arg := range c.Args {
+			out.Args = append(out.Args, short(arg))
+		}
+	}
+	return out
+}
 
 // definitionOf reads a CustomResourceDefinition; nil when it does not look like one. Of one on a
 // cluster the stored versions are read as well.

@@ -37,6 +37,7 @@ func (r Report) Markdown() string {
 	p.line("As of %s. The survey wrote nothing.\n", r.Time.Format(time.RFC3339))
 	p.summary(r)
 	p.conflicts(r)
+	p.takeOver(r.TakeOver)
 	p.managers(r)
 	p.unowned(r)
 	p.apis(r)
@@ -87,6 +88,27 @@ func (p *page) conflicts(r Report) {
 			return []string{r.Contested[i].Object, strings.Join(r.Contested[i].Owners, "; ")}
 		})
 	}
+}
+
+// takeOver says what Flux would go through if it were to become Fairway's.
+func (p *page) takeOver(t *TakeOver) {
+	if t == nil {
+		return
+	}
+	p.line("\n## Taking over Flux\n")
+	p.line("With spec.flux.install TakeOver, Flux becomes Fairway's in place, at %s; %s would no longer keep it.", known(t.Version), joined(" and ", t.From...))
+	p.line("Of %s the labels, the annotations and the field managers change, and of no other object anything:", count(len(t.Objects), "object"))
+	p.line("%s.", joined(", ", t.Objects...))
+	if len(t.New) > 0 {
+		p.line("New: %s.", joined(", ", t.New...))
+	}
+	p.heading("Controllers whose pods are replaced", len(t.Restarts), "every controller goes on")
+	p.table([]string{"object", "what changes"}, len(t.Restarts), func(i int) []string { return []string{t.Restarts[i].Object, t.Restarts[i].Why} })
+	p.heading("What stands in its way", len(t.Conflicts), "nothing that can be seen from outside; the cluster is asked once more before anything is written")
+	p.table([]string{"object", "owner", "what"}, len(t.Conflicts), func(i int) []string {
+		c := t.Conflicts[i]
+		return []string{c.Object, c.Owner, c.Message}
+	})
 }
 
 func (p *page) managers(r Report) {

@@ -11,6 +11,9 @@ type Report struct {
 	Objects    Counts     `json:"objects"`
 	Flux       *Flux      `json:"flux,omitempty"`   // nil: there is none
 	ArgoCD     *ArgoCD    `json:"argoCD,omitempty"` // nil: there is none
+	// TakeOver is what it would come to to make the Flux that is there Fairway's; nil: there is none, it is
+	// Fairway's already, or it is to be left as it is.
+	TakeOver *TakeOver `json:"takeOver,omitempty"`
 
 	Managers      []Manager    `json:"managers"`
 	Unowned       []Unowned    `json:"unowned"`
@@ -54,6 +57,22 @@ type Flux struct {
 	Owner       string   `json:"owner"`               // who keeps the controllers as they are
 	Bootstrap   string   `json:"bootstrap,omitempty"` // the source that Flux installs itself from: "URL, path ./clusters/prod"
 	Sources     []Source `json:"sources"`
+}
+
+// TakeOver is what taking over a Flux comes to.
+type TakeOver struct {
+	From      []string   `json:"from"`      // who keeps it now
+	Version   string     `json:"version"`   // that it would be then: "v2.9.5"
+	Objects   []string   `json:"objects"`   // that are there and become Fairway's
+	New       []string   `json:"new"`       // that are not there yet
+	Restarts  []Restart  `json:"restarts"`  // controllers whose pods are replaced
+	Conflicts []Conflict `json:"conflicts"` // what stands in the way of it
+}
+
+// Restart is a controller whose pods are replaced.
+type Restart struct {
+	Object string `json:"object"`
+	Why    string `json:"why"` // what changes
 }
 
 // Source is a Flux source. Its URL carries no credentials and no query.

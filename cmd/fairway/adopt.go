@@ -34,7 +34,7 @@ adopted already as it is, and mends an access whose token has ended.
 The WorkloadCluster is in the namespace ` + clustersNamespace + `, unless --namespace names another.`,
 		Example: sh.examples("adopt acquired-1 --kubeconfig acquired.yaml --environment prod --dry-run",
 			"adopt acquired-1 --kubeconfig acquired.yaml --environment prod",
-			"adopt acquired-1 --kubeconfig acquired.yaml --environment prod --mode Manage --flux Existing"),
+			"adopt acquired-1 --kubeconfig acquired.yaml --environment prod --mode Manage --flux TakeOver"),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return sh.usage("adopt", "give the cluster one name, not %d", len(args))
@@ -50,7 +50,7 @@ The WorkloadCluster is in the namespace ` + clustersNamespace + `, unless --name
 	f.StringVar(conn.kube.Context, "platform-context", "", "Context of the platform; without it the current one")
 	f.StringVarP(&v.environment, "environment", "e", "", "Environment that the cluster joins")
 	f.StringVar(&v.mode, "mode", "", "What Fairway does there: Observe or Manage; without it Observe, or as it is")
-	f.StringVar(&v.flux, "flux", "", "Whose Flux, in mode Manage: Managed is Fairway's, Existing the cluster's own; without it Managed, or as it is")
+	f.StringVar(&v.flux, "flux", "", "Whose Flux, in mode Manage: Managed is Fairway's, Existing the cluster's own, TakeOver makes that Fairway's; without it Managed, or as it is")
 	f.DurationVar(&v.life, "token-life", adopt.DefaultLife, "How long a token is good for; the operator renews it when a third is left")
 	f.BoolVar(&v.dryRun, "dry-run", false, "Only print the rights")
 	complete(cmd, "mode", func() []string { return modes })
@@ -60,7 +60,7 @@ The WorkloadCluster is in the namespace ` + clustersNamespace + `, unless --name
 
 var (
 	modes        = []string{string(fleetv1.ModeObserve), string(fleetv1.ModeManage)}
-	fluxInstalls = []string{string(fleetv1.FluxManaged), string(fleetv1.FluxExisting)}
+	fluxInstalls = []string{string(fleetv1.FluxManaged), string(fleetv1.FluxExisting), string(fleetv1.FluxTakeOver)}
 )
 
 type adoptVerb struct {

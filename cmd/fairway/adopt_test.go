@@ -29,7 +29,7 @@ func TestWhatCannotBeAdoptedIsRefusedBeforeAnythingIsAsked(t *testing.T) {
 		"adopt acquired-1 --kubeconfig k":  "✗ adopt: it has to join an environment\n► name it: --environment prod\n",
 		"adopt acquired-1 -e prod":         "✗ adopt: which cluster is not said\n► give an administrator's kubeconfig",
 		call + " --mode Watch":             "✗ adopt: there is no mode \"Watch\"\n► use Observe or Manage\n",
-		call + " --flux Theirs":            "✗ adopt: \"Theirs\" is nobody's Flux\n► use Managed or Existing\n",
+		call + " --flux Theirs":            "✗ adopt: \"Theirs\" is nobody's Flux\n► use Managed or Existing or TakeOver\n",
 		call + " --token-life 1m":          "✗ adopt: a token cannot be good for 1m0s\n► use from 10m0s to 8760h0m0s\n",
 		call + " --environment Production": "✗ adopt: \"Production\" cannot be an environment\n",
 	} {

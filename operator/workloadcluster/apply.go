@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
+	"github.com/fairway-dev/fairway/clusters/flux"
 	"github.com/fairway-dev/fairway/clusters/remote"
 	"github.com/fairway-dev/fairway/operator/steps"
 )
@@ -24,8 +25,15 @@ import (
 // comparing every object with the cluster every two seconds would keep its API server busy.
 const reapply = time.Minute
 
+// applier is a way of applying a set of objects.
+type applier func(ctx context.Context, set string, objs []*unstructured.Unstructured) (flux.Result, error)
+
 // apply makes a set of objects so on the cluster, and says which of them are not ready.
 func (r *Reconciler) apply(ctx context.Context, p *pass, set string, objs []*unstructured.Unstructured) (pending []string, err error) {
+	return r.applyBy(ctx, p, p.applier.Apply, set, objs)
+}
+
+func (r *Reconciler) applyBy(ctx context.Context, p *pass, how applier, set string, objs []*unstructured.Unstructured) (pending []string, err error) {
 	requested, _ := meta.ReconcileAnnotationValue(p.obj.Annotations)
 	hash, err := hashOf(objs, requested, p.access.kubeconfig)
 	if err != nil {
@@ -36,7 +44,7 @@ func (r *Reconciler) apply(ctx context.Context, p *pass, set string, objs []*uns
 		return pendingDeployments(ctx, p.cluster.Client, objs)
 	}
 	r.applied.forget(key)
-	result, err := p.applier.Apply(ctx, set, objs)
+	result, err := how(ctx, set, objs)
 	if err != nil {
 		return nil, err
 	}

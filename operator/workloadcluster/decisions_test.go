@@ -16,6 +16,7 @@ import (
 	"github.com/fairway-dev/fairway/clusters/capi"
 	"github.com/fairway-dev/fairway/clusters/flux"
 	"github.com/fairway-dev/fairway/clusters/remote"
+	"github.com/fairway-dev/fairway/clusters/survey"
 	"github.com/fairway-dev/fairway/operator/steps"
 )
 
@@ -110,22 +111,50 @@ func TestDecideFlux(t *testing.T) {
 	ours := flux.Installed{Found: true, Managed: true, Version: "v2.9.4"}
 	foreign := flux.Installed{Found: true, Version: "v2.3.0"}
 	for name, c := range map[string]struct {
-		seen  fluxSeen
-		apply bool
-		want  short
+		seen fluxSeen
+		work fluxWork
+		want short
 	}{
-		"an empty cluster gets Flux":                     {fluxSeen{mode: fleetv1.ModeManage, install: fleetv1.FluxManaged, fleet: true}, true, short{}},
-		"Fairway's Flux is kept as it should be":         {fluxSeen{mode: fleetv1.ModeManage, install: fleetv1.FluxManaged, fleet: true, installed: ours}, true, short{}},
-		"without a Fleet it waits":                       {fluxSeen{mode: fleetv1.ModeManage, install: fleetv1.FluxManaged}, false, short{steps.Waiting, fleetv1.ReasonNoFleet, "poll"}},
-		"somebody's Flux is left alone, and told of":     {fluxSeen{mode: fleetv1.ModeManage, install: fleetv1.FluxManaged, fleet: true, installed: foreign}, false, short{steps.Blocked, fleetv1.ReasonFluxConflict, "poll"}},
-		"an existing Flux is used, even without a Fleet": {fluxSeen{mode: fleetv1.ModeManage, install: fleetv1.FluxExisting, installed: foreign}, false, short{steps.Done, fleetv1.ReasonFluxExisting, ""}},
-		"an existing Flux that is not there is told of":  {fluxSeen{mode: fleetv1.ModeManage, install: fleetv1.FluxExisting, fleet: true}, false, short{steps.Blocked, fleetv1.ReasonFluxNotFound, "poll"}},
-		"an observed cluster is left alone":              {fluxSeen{mode: fleetv1.ModeObserve, install: fleetv1.FluxManaged, fleet: true}, false, short{steps.Skipped, fleetv1.ReasonObserveOnly, ""}},
+		"an empty cluster gets Flux":                          {fluxSeen{mode: fleetv1.ModeManage, install: fleetv1.FluxManaged, fleet: true}, apply, short{}},
+		"Fairway's Flux is kept as it should be":              {fluxSeen{mode: fleetv1.ModeManage, install: fleetv1.FluxManaged, fleet: true, installed: ours}, apply, short{}},
+		"without a Fleet it waits":                            {fluxSeen{mode: fleetv1.ModeManage, install: fleetv1.FluxManaged}, leave, short{steps.Waiting, fleetv1.ReasonNoFleet, "poll"}},
+		"somebody's Flux is left alone, and told of":          {fluxSeen{mode: fleetv1.ModeManage, install: fleetv1.FluxManaged, fleet: true, installed: foreign}, leave, short{steps.Blocked, fleetv1.ReasonFluxConflict, "poll"}},
+		"an existing Flux is used, even without a Fleet":      {fluxSeen{mode: fleetv1.ModeManage, install: fleetv1.FluxExisting, installed: foreign}, leave, short{steps.Done, fleetv1.ReasonFluxExisting, ""}},
+		"an existing Flux that is not there is told of":       {fluxSeen{mode: fleetv1.ModeManage, install: fleetv1.FluxExisting, fleet: true}, leave, short{steps.Blocked, fleetv1.ReasonFluxNotFound, "poll"}},
+		"an observed cluster is left alone":                   {fluxSeen{mode: fleetv1.ModeObserve, install: fleetv1.FluxManaged, fleet: true}, leave, short{steps.Skipped, fleetv1.ReasonObserveOnly, ""}},
+		"somebody's Flux is taken over when that is said":     {fluxSeen{mode: fleetv1.ModeManage, install: fleetv1.FluxTakeOver, fleet: true, installed: foreign}, takeOver, short{}},
+		"what is taken over is Fairway's":                     {fluxSeen{mode: fleetv1.ModeManage, install: fleetv1.FluxTakeOver, fleet: true, installed: ours}, apply, short{}},
+		"where there is nothing to take over it is installed": {fluxSeen{mode: fleetv1.ModeManage, install: fleetv1.FluxTakeOver, fleet: true}, apply, short{}},
+		"nothing is taken over for no Fleet":                  {fluxSeen{mode: fleetv1.ModeManage, install: fleetv1.FluxTakeOver, installed: foreign}, leave, short{steps.Waiting, fleetv1.ReasonNoFleet, "poll"}},
+		"nor while a cluster is observed":                     {fluxSeen{mode: fleetv1.ModeObserve, install: fleetv1.FluxTakeOver, fleet: true, installed: foreign}, leave, short{steps.Skipped, fleetv1.ReasonObserveOnly, ""}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			outcome, apply := decideFlux(c.seen)
-			if diff := cmp.Diff(c.want, shorten(outcome)); diff != "" || apply != c.apply {
-				t.Errorf("apply is %v (-want +have):\n%s", apply, diff)
+			outcome, work := decideFlux(c.seen)
+			if diff := cmp.Diff(c.want, shorten(outcome)); diff != "" || work != c.work {
+				t.Errorf("work is %v (-want +have):\n%s", work, diff)
+			}
+		})
+	}
+}
+
+func TestTakeOverClash(t *testing.T) {
+	for name, c := range map[string]struct {
+		found    *survey.TakeOver
+		refusals []string
+		want     string // of the message; empty: there is no clash
+	}{
+		"what nothing stands in the way of goes on":    {&survey.TakeOver{Objects: []string{"Namespace/flux-system"}}, nil, ""},
+		"what somebody else keeps is named with whose": {&survey.TakeOver{Conflicts: []survey.Conflict{{Object: "Deployment/flux-system/source-controller", Owner: "Helm flux/flux", Message: "it would write back"}}}, nil, "Deployment/flux-system/source-controller (Helm flux/flux): it would write back"},
+		"so is what the cluster itself would not take": {nil, []string{"Service/flux-system/webhook: spec.clusterIP: field is immutable"}, "the cluster refuses Service/flux-system/webhook: spec.clusterIP: field is immutable"},
+		"it is said that nothing was touched":          {nil, []string{"x"}, "nothing of it was touched"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			outcome, clash := takeOverClash(c.found, c.refusals)
+			if clash != (c.want != "") || !strings.Contains(outcome.Message, c.want) {
+				t.Errorf("clash is %v: %s", clash, outcome.Message)
+			}
+			if want := (short{steps.Blocked, fleetv1.ReasonTakeOverClash, "poll"}); clash && shorten(outcome) != want {
+				t.Errorf("%+v, want %+v", shorten(outcome), want)
 			}
 		})
 	}

@@ -12,6 +12,7 @@ import (
 
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
 	"github.com/fairway-dev/fairway/clusters/flux"
+	"github.com/fairway-dev/fairway/clusters/survey"
 	"github.com/fairway-dev/fairway/operator/steps"
 )
 
@@ -50,41 +51,96 @@ func (r *Reconciler) installFlux(ctx context.Context, p *pass) steps.Outcome {
 	if installed.Managed {
 		p.flux.Digest = p.obj.Status.Flux.Digest
 	}
-	outcome, apply := decideFlux(fluxSeen{
-		mode: p.obj.Spec.Mode, install: p.obj.Spec.Flux.Install, fleet: p.fleet != nil, installed: installed,
-	})
-	if !apply {
+	seen := fluxSeen{mode: p.obj.Spec.Mode, install: p.obj.Spec.Flux.Install, fleet: p.fleet != nil, installed: installed}
+	outcome, todo := decideFlux(seen)
+	if todo == leave {
 		return outcome
 	}
 	version, objs, err := r.distribution(ctx, p)
 	if err != nil {
 		return fluxMissing(installed, err)
 	}
-	pending, err := r.apply(ctx, p, setFlux, objs)
+	if todo == takeOver {
+		if outcome, clash := r.clash(ctx, p, objs); clash {
+			return outcome
+		}
+	}
+	how := p.applier.Apply
+	if seen.install == fleetv1.FluxTakeOver { // also afterwards, so that one that broke off is ended
+		how = p.applier.TakeOver
+	}
+	pending, err := r.applyBy(ctx, p, how, setFlux, objs)
 	if err == nil {
 		p.flux.Version, p.flux.Digest = version.Tag, version.Digest
 	}
 	return fluxApplied(version.Tag, pending, err).Again(r.pollUnlessDone(p, fleetv1.ConditionFluxReady, len(pending)))
 }
 
-// decideFlux says whether Flux is to be applied, and what to report when not.
-func decideFlux(seen fluxSeen) (outcome steps.Outcome, apply bool) {
+// fluxWork is what is done about a cluster's Flux.
+type fluxWork int
+
+const (
+	leave    fluxWork = iota // nothing
+	apply                    // make it what it should be
+	takeOver                 // the same to one that is not Fairway's, unless something clashes
+)
+
+// decideFlux says what is done about Flux, and what to report when it is nothing.
+func decideFlux(seen fluxSeen) (steps.Outcome, fluxWork) {
+	foreign := seen.installed.Found && !seen.installed.Managed
 	switch {
 	case seen.mode == fleetv1.ModeObserve:
-		return steps.Outcome{State: steps.Skipped, Reason: fleetv1.ReasonObserveOnly, Message: observing(seen.installed)}, false
+		return steps.Outcome{State: steps.Skipped, Reason: fleetv1.ReasonObserveOnly, Message: observing(seen.installed)}, leave
 	case seen.install == fleetv1.FluxExisting && seen.installed.Found:
 		return steps.Outcome{State: steps.Done, Reason: fleetv1.ReasonFluxExisting,
-			Message: "Flux " + cmp.Or(seen.installed.Version, "of an unknown version") + " is there and is left alone"}, false
+			Message: "Flux " + cmp.Or(seen.installed.Version, "of an unknown version") + " is there and is left alone"}, leave
 	case seen.install == fleetv1.FluxExisting:
 		return steps.Outcome{State: steps.Blocked, Reason: fleetv1.ReasonFluxNotFound, After: steps.Jitter(watchPoll),
-			Message: "spec.flux.install is Existing, and there is no Flux on the cluster; install it, or set Managed"}, false
-	case seen.installed.Found && !seen.installed.Managed:
+			Message: "spec.flux.install is Existing, and there is no Flux on the cluster; install it, or set Managed"}, leave
+	case seen.install == fleetv1.FluxManaged && foreign:
 		return steps.Outcome{State: steps.Blocked, Reason: fleetv1.ReasonFluxConflict, After: steps.Jitter(watchPoll),
-			Message: "there is a Flux on the cluster that Fairway did not install; set spec.flux.install to Existing to use it, or uninstall it"}, false
+			Message: "there is a Flux on the cluster that Fairway did not install; set spec.flux.install to Existing to use it, or to TakeOver to make it Fairway's"}, leave
 	case !seen.fleet:
-		return noFleet(), false
+		return noFleet(), leave
+	case foreign:
+		return steps.Outcome{}, takeOver
 	}
-	return steps.Outcome{}, true
+	return steps.Outcome{}, apply
+}
+
+// clash says what stands in the way of taking over the cluster's Flux: what the survey would find, and what
+// the API server refuses. Nothing is written.
+func (r *Reconciler) clash(ctx context.Context, p *pass, objs []*unstructured.Unstructured) (steps.Outcome, bool) {
+	connection := survey.Connection{Config: p.cluster.Config, HTTP: p.cluster.HTTP}
+	plan := survey.Plan{TakeOver: true, Sets: []survey.Set{{Name: survey.SetFlux, Objects: objs}}}
+	seen, err := survey.LookAtFlux(ctx, connection, plan)
+	if err != nil {
+		return clusterFailed(err), true
+	}
+	if outcome, clash := takeOverClash(survey.TakeOverOf(seen), nil); clash {
+		return outcome, true
+	}
+	refusals, err := p.applier.Refusals(ctx, setFlux, objs)
+	if err != nil {
+		return clusterFailed(err), true
+	}
+	return takeOverClash(nil, refusals)
+}
+
+// takeOverClash is the outcome when a Flux cannot be taken over.
+func takeOverClash(found *survey.TakeOver, refusals []string) (steps.Outcome, bool) {
+	var texts []string
+	if found != nil {
+		texts = conflictTexts(found.Conflicts)
+	}
+	for _, refusal := range refusals {
+		texts = append(texts, "the cluster refuses "+refusal)
+	}
+	if len(texts) == 0 {
+		return steps.Outcome{}, false
+	}
+	return steps.Outcome{State: steps.Blocked, Reason: fleetv1.ReasonTakeOverClash, After: steps.Jitter(watchPoll),
+		Message: "the cluster's Flux is not taken over, and nothing of it was touched: " + few(texts)}, true
 }
 
 func observing(installed flux.Installed) string {

@@ -107,7 +107,8 @@ func (r *Reconciler) makeSurvey(ctx context.Context, p *pass) steps.Outcome {
 
 // plan is what Manage would put on the cluster.
 func (r *Reconciler) plan(ctx context.Context, p *pass) survey.Plan {
-	plan := survey.Plan{Open: []string{"the layers of the config repository: the operator does not read what is in it"}}
+	plan := survey.Plan{TakeOver: p.obj.Spec.Flux.Install == fleetv1.FluxTakeOver,
+		Open: []string{"the layers of the config repository: the operator does not read what is in it"}}
 	if p.fleet == nil {
 		plan.Open = append(plan.Open, `whether the agent and Flux clash: there is no Fleet "`+fleetv1.FleetName+`"`)
 		return plan
@@ -159,11 +160,7 @@ func surveyOutcome(report survey.Report) steps.Outcome {
 	rights := neededRights(report)
 	switch {
 	case len(report.Conflicts) > 0:
-		var texts []string
-		for _, c := range report.Conflicts {
-			texts = append(texts, strings.TrimSpace(c.Object+" "+parenthesised(c.Owner))+": "+c.Message)
-		}
-		outcome.Reason, outcome.Message = fleetv1.ReasonConflictsFound, few(texts)+more
+		outcome.Reason, outcome.Message = fleetv1.ReasonConflictsFound, few(conflictTexts(report.Conflicts))+more
 	case len(rights) > 0:
 		outcome.Reason, outcome.Message = fleetv1.ReasonRightsMissing, "the kubeconfig's user may not "+few(rights)+more
 	default:
@@ -173,6 +170,14 @@ func surveyOutcome(report survey.Report) steps.Outcome {
 			c.Total, c.Flux, c.ArgoCD, c.Helm, c.Kubectl+c.Unknown, more)
 	}
 	return outcome
+}
+
+func conflictTexts(conflicts []survey.Conflict) []string {
+	var out []string
+	for _, c := range conflicts {
+		out = append(out, strings.TrimSpace(c.Object+" "+parenthesised(c.Owner))+": "+c.Message)
+	}
+	return out
 }
 
 func parenthesised(text string) string {
