@@ -96,18 +96,24 @@ func (p *page) takeOver(t *TakeOver) {
 		return
 	}
 	p.line("\n## Taking over Flux\n")
-	p.line("With spec.flux.install TakeOver, Flux becomes Fairway's in place, at %s; %s would no longer keep it.", known(t.Version), joined(" and ", t.From...))
-	p.line("Of %s the labels, the annotations and the field managers change, and of no other object anything:", count(len(t.Objects), "object"))
-	p.line("%s.", joined(", ", t.Objects...))
+	p.line("With spec.flux.install TakeOver, Flux would become Fairway's in place, at %s. Who keeps it now: %s.", known(t.Version), joined(", ", t.From...))
+	p.line("\nNothing but %s would be changed, by labels, annotations and field managers, and where a controller is restarted: %s.", count(len(t.Objects), "object"), joined(", ", t.Objects...))
 	if len(t.New) > 0 {
-		p.line("New: %s.", joined(", ", t.New...))
+		p.line("\nNew would be: %s.", joined(", ", t.New...))
 	}
-	p.heading("Controllers whose pods are replaced", len(t.Restarts), "every controller goes on")
-	p.table([]string{"object", "what changes"}, len(t.Restarts), func(i int) []string { return []string{t.Restarts[i].Object, t.Restarts[i].Why} })
-	p.heading("What stands in its way", len(t.Conflicts), "nothing that can be seen from outside; the cluster is asked once more before anything is written")
+	if len(t.Restarts) == 0 {
+		p.line("\nNo controller would be restarted.")
+	} else {
+		p.line("\nRestarted would be:\n")
+	}
+	p.table([]string{"controller", "for"}, len(t.Restarts), func(i int) []string { return []string{t.Restarts[i].Object, t.Restarts[i].Why} })
+	if len(t.Conflicts) == 0 {
+		p.line("\nNothing is seen to stand in its way; the cluster is asked once more before anything is written.")
+	} else {
+		p.line("\nIn its way stands:\n")
+	}
 	p.table([]string{"object", "owner", "what"}, len(t.Conflicts), func(i int) []string {
-		c := t.Conflicts[i]
-		return []string{c.Object, c.Owner, c.Message}
+		return []string{t.Conflicts[i].Object, t.Conflicts[i].Owner, t.Conflicts[i].Message}
 	})
 }
 

@@ -16,17 +16,26 @@ var update = flag.Bool("update", false, "write golden files")
 func TestMarkdown(t *testing.T) {
 	report := Assess(acquired(), About{Cluster: "acquired-1", Region: "eu-west-1"}, now)
 	report.Conflicts = []Conflict{{Kind: ConflictObject, Set: "agent", Object: "ClusterRole/fairway-agent", Owner: "a|b\n<script>[x](y)", Message: "m"}}
-	got := report.Markdown()
-	const golden = "testdata/acquired.md"
+	golden(t, "testdata/acquired.md", report.Markdown())
+}
+
+func TestMarkdownOfATakeOver(t *testing.T) {
+	smooth := Assess(fluxScene{version: "v2.9.5", labels: bootstrapLabels, writer: "kustomize-controller"}.observed(), About{Cluster: "smooth"}, now)
+	rough := Assess(fluxScene{version: "v2.3.0", writer: "flux", firstOnly: true, image: "mirror/source-controller:v0", args: []string{"--no-cross-namespace-refs=true"}}.observed(), About{Cluster: "rough"}, now)
+	golden(t, "testdata/takeover.md", smooth.Markdown()+"\n"+rough.Markdown())
+}
+
+func golden(t *testing.T, file, got string) {
+	t.Helper()
 	if *update {
 		if err := os.MkdirAll("testdata", 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(golden)
+	want, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}

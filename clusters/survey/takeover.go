@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/Masterminds/semver/v3"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/version"
 
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
 )
@@ -99,9 +99,9 @@ func restarts(want, have *Controller) string {
 		}
 	}
 	if !slices.Equal(want.Args, have.Args) {
-		out = append(out, "arguments "+strings.Join(without(want.Args, have.Args), " "))
+		out = append(out, "other arguments")
 	}
-	return strings.TrimSpace(strings.Join(out, ", "))
+	return strings.Join(out, ", ")
 }
 
 // stray are the controllers that the plan has not: those of a Flux elsewhere, of one that is divided, and of
@@ -128,12 +128,12 @@ func stray(controllers []Object, plan []Wanted) []Conflict {
 
 // newer are a Flux that is newer than the plan's, and one that does not say what it is.
 func newer(controllers []Object, planned string) []Conflict {
-	want, err := semver.NewVersion(planned)
+	want, err := version.ParseSemantic(planned)
 	if err != nil {
 		return nil // a mirror's own: there is no order to keep
 	}
 	for _, o := range controllers {
-		have, err := semver.NewVersion(o.Labels[labelVersion])
+		have, err := version.ParseSemantic(o.Labels[labelVersion])
 		switch {
 		case o.Namespace != fleetv1.FluxNamespace: // told of as such
 		case err != nil:

@@ -9,6 +9,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/fairway-dev/fairway/e2e/bench/gitserver"
 	"github.com/fairway-dev/fairway/e2e/bench/kube"
 	"github.com/fairway-dev/fairway/e2e/bench/tools"
 )
@@ -19,6 +20,8 @@ type Acquired struct {
 	*kube.Cluster
 	// KubeconfigData is what the other company handed over: a token that does not expire.
 	KubeconfigData []byte
+	// Repository is what its own Flux follows; nil when it has none.
+	Repository *gitserver.Repository
 }
 
 // What an acquired cluster runs when it comes.

@@ -73,8 +73,9 @@ type Fleet struct {
 	// registered is when the clusters were asked for.
 	registered time.Time
 
-	mu  sync.Mutex
-	hub *client.Client
+	mu     sync.Mutex
+	hub    *client.Client
+	others map[string]*bench.Acquired // by id: those of Bootstrapped
 }
 
 // Up builds what is missing and brings up a fleet with its clusters Ready and podinfo available on each. On an

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +24,7 @@ import (
 	"github.com/fairway-dev/fairway/api/event"
 	"github.com/fairway-dev/fairway/api/rest"
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
+	"github.com/fairway-dev/fairway/e2e/bench"
 	"github.com/fairway-dev/fairway/e2e/bench/kube"
 	"github.com/fairway-dev/fairway/e2e/bench/tools"
 	hubclient "github.com/fairway-dev/fairway/fleet/client"
@@ -46,6 +48,12 @@ func (f *Fleet) Member(id string) Member {
 	if id == Acquired {
 		return Member{f.acquired.Cluster}
 	}
+	f.mu.Lock()
+	other := f.others[id]
+	f.mu.Unlock()
+	if other != nil {
+		return Member{other.Cluster}
+	}
 	if c := f.Platform.AWS.Cluster(id); c != nil {
 		return Member{c}
 	}
@@ -60,6 +68,35 @@ func (m Member) Start(ctx context.Context) error { return m.Resume(ctx) }
 
 // AcquiredKubeconfig is what the acquired company handed over.
 func (f *Fleet) AcquiredKubeconfig() string { return string(f.acquired.KubeconfigData) }
+
+// Bootstrapped starts an acquired cluster that runs a Flux of its own, and what that Flux applies: the files. The
+// cluster and the platform's pods can reach each other; it is not in the fleet yet.
+func (f *Fleet) Bootstrapped(ctx context.Context, id string, apps Files) (*bench.Acquired, error) {
+	cluster, err := f.run.StartBootstrapped(ctx, id, "dc-south-1", apps)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	if f.others == nil {
+		f.others = map[string]*bench.Acquired{}
+	}
+	f.others[id] = cluster
+	f.mu.Unlock()
+	return cluster, errors.Join(cluster.AllowEgress(f.events), f.Platform.AllowEgress(hostOf(cluster.Server)))
+}
+
+// CloneConfig clones the config repository into a folder, as somebody who may push to it.
+func (f *Fleet) CloneConfig(ctx context.Context, dir string) error {
+	address, err := url.Parse(f.config.URL)
+	if err != nil {
+		return fmt.Errorf("clone config repository: %w", err)
+	}
+	address.User = url.UserPassword(gitUser, gitPassword)
+	if out, err := exec.CommandContext(ctx, "git", "clone", "--quiet", address.String(), dir).CombinedOutput(); err != nil {
+		return fmt.Errorf("clone config repository: %w: %s", err, out)
+	}
+	return nil
+}
 
 // Commit writes files to the config repository's main branch; an empty content deletes.
 func (f *Fleet) Commit(ctx context.Context, message string, files Files) (commit string, err error) {

@@ -39,6 +39,7 @@ func TestOnAPlatformCluster(t *testing.T) {
 		{"an artifact that cannot be had keeps the agent from nothing", missesArtifact},
 		{"a Flux that is not Fairway's is left alone", leavesForeignFlux},
 		{"a cluster from elsewhere is surveyed, and nothing waits for it", surveysAdopted},
+		{"a Flux is taken over when that is said, unless something clashes", takesOver},
 		{"of two clusters of one id the older keeps it, and nothing of it is touched", keepsID},
 		{"a cluster becomes Ready, and a second pass writes nothing", becomesReady},
 		{"what the Fleet sets for agents reaches them, but for what they cannot use", passesSettings},
