@@ -87,6 +87,21 @@ func reports(object string) bool {
 	return slices.Contains([]string{"Node", "Pod", "Deployment", "ReplicaSet", "GitRepository", "Kustomization"}, kind)
 }
 
+// copies says whether an object is one that Kubernetes makes of another, with that one's labels or annotations: a
+// ReplicaSet of a Deployment, an EndpointSlice of a Service.
+func copies(object string, of []string) bool {
+	for copied, original := range map[string]string{"ReplicaSet": "Deployment", "EndpointSlice": "Service"} {
+		rest, ok := strings.CutPrefix(object, copied+"/")
+		if ok && slices.ContainsFunc(of, func(name string) bool {
+			stem, ok := strings.CutPrefix(name, original+"/")
+			return ok && strings.HasPrefix(rest, stem+"-")
+		}) {
+			return true
+		}
+	}
+	return false
+}
+
 // observed: what was there is as it was, to the resource version.
 func (a *acquisition) observed(t *testing.T) {
 	t.Helper()
@@ -121,7 +136,7 @@ func (a *acquisition) announced(t *testing.T) *survey.TakeOver {
 // managed: what changed was announced, and no pod is another one.
 func (a *acquisition) managed(t *testing.T, announced *survey.TakeOver) {
 	t.Helper()
-	said := func(object string) bool { return slices.Contains(announced.Objects, object) }
+	said := func(object string) bool { return slices.Contains(announced.Objects, object) || copies(object, announced.Objects) }
 	c := a.before.to(everything(t, a.member))
 	t.Logf("managing: %s; %d objects were announced", c, len(announced.Objects))
 	for what, list := range map[string][]string{

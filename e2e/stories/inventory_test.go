@@ -47,7 +47,7 @@ func everything(t *testing.T, member fleet.Member) snapshot {
 			t.Fatal(err)
 		}
 		for _, r := range list.APIResources {
-			if !slices.Contains(r.Verbs, "list") || slices.Contains([]string{"events", "leases", "endpoints", "componentstatuses"}, r.Name) {
+			if !slices.Contains(r.Verbs, "list") || slices.Contains([]string{"events", "leases", "endpoints", "ipaddresses", "componentstatuses"}, r.Name) {
 				continue
 			}
 			found, err := objects.Resource(version.WithResource(r.Name)).List(t.Context(), metav1.ListOptions{})

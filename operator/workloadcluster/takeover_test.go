@@ -85,7 +85,7 @@ func takesOver(t *testing.T, s *suite) {
 	if _, err := s.pass(t, obj); err != nil {
 		t.Fatal(err)
 	}
-	compare(t, obj, map[string]string{fleetv1.ConditionFluxReady: "Unknown/RollingOut", fleetv1.ConditionSurveyed: "True/ConflictsFound"})
+	compare(t, obj, map[string]string{fleetv1.ConditionFluxReady: "False/RollingOut", fleetv1.ConditionSurveyed: "True/ConflictsFound"})
 	after, _ := s.fluxState(t, objs)
 	if diff := cmp.Diff(generations, after); diff != "" {
 		t.Errorf("Flux is not what it was (-before +after):\n%s", diff)
@@ -107,7 +107,9 @@ func (s *suite) refused(t *testing.T, obj *fleetv1.WorkloadCluster) {
 	remove(t, s.workload.Client, theirs)
 	other.Spec.Selector.MatchLabels = map[string]string{"app": "another"}
 	other.Spec.Template.Labels = map[string]string{"app": "another"}
-	platformtest.Create(t, s.workload.Client, other)
+	if err := s.workload.Client.Create(t.Context(), other, client.FieldOwner("kubectl-create")); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := s.pass(t, obj); err != nil {
 		t.Fatal(err)
 	}
