@@ -32,25 +32,16 @@ func (r *Run) StartBootstrapped(ctx context.Context, name, region string, apps m
 	if err != nil {
 		return nil, err
 	}
-	components, err := os.ReadFile(r.Tools.File(tools.FluxManifests, tools.FluxComponents))
-	if err != nil {
-		return nil, fmt.Errorf("read Flux manifests: %w", err)
-	}
 	repository, err := r.Git.CreateRepository(ctx, name, gitserver.Credentials{})
 	if err != nil {
 		return nil, err
 	}
+	components, err := os.ReadFile(r.Tools.File(tools.FluxManifests, tools.FluxComponents))
+	if err != nil {
+		return nil, fmt.Errorf("read Flux manifests: %w", err)
+	}
 	sync := strings.ReplaceAll(bootstrapSync, "URL", repository.URL)
-	files := map[string]string{
-		"cluster/flux-system/gotk-components.yaml": string(components),
-		"cluster/flux-system/gotk-sync.yaml":       sync,
-		"cluster/flux-system/kustomization.yaml":   "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [gotk-components.yaml, gotk-sync.yaml]\n",
-		"cluster/apps.yaml":                        bootstrapApps,
-	}
-	for path, content := range apps {
-		files["apps/"+path] = content
-	}
-	if _, err := repository.Commit(ctx, "main", files, "flux bootstrap"); err != nil {
+	if _, err := repository.Commit(ctx, "main", bootstrapFiles(string(components), sync, apps), "flux bootstrap"); err != nil {
 		return nil, err
 	}
 	for _, manifest := range []string{string(components), sync} {
@@ -70,6 +61,19 @@ func (r *Run) StartBootstrapped(ctx context.Context, name, region string, apps m
 	return &Acquired{Cluster: cluster, KubeconfigData: data, Repository: repository}, nil
 }
 
+func bootstrapFiles(components, sync string, apps map[string]string) map[string]string {
+	files := map[string]string{
+		"cluster/flux-system/gotk-components.yaml": components,
+		"cluster/flux-system/gotk-sync.yaml":       sync,
+		"cluster/flux-system/kustomization.yaml":   "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [gotk-components.yaml, gotk-sync.yaml]\n",
+		"cluster/apps.yaml":                        bootstrapApps,
+	}
+	for path, content := range apps {
+		files["apps/"+path] = content
+	}
+	return files
+}
+
 // applyAsFlux applies a manifest as the flux command does. Kinds that were defined a moment before are waited
 // for.
 func applyAsFlux(ctx context.Context, cluster *kube.Cluster, manifest string) error {
@@ -80,8 +84,11 @@ func applyAsFlux(ctx context.Context, cluster *kube.Cluster, manifest string) er
 	for _, obj := range objects {
 		what := fmt.Sprintf("%s %s to be applied to %s", obj.GetKind(), obj.GetName(), cluster.Name)
 		err := kube.Wait(ctx, what, 30*time.Second, func(ctx context.Context) error {
-			meta.MaybeResetRESTMapper(cluster.Client().RESTMapper())
-			return cluster.Client().Apply(ctx, client.ApplyConfigurationFromUnstructured(obj.DeepCopy()), client.FieldOwner("flux"), client.ForceOwnership)
+			err := cluster.Client().Apply(ctx, client.ApplyConfigurationFromUnstructured(obj.DeepCopy()), client.FieldOwner("flux"), client.ForceOwnership)
+			if meta.IsNoMatchError(err) {
+				meta.MaybeResetRESTMapper(cluster.Client().RESTMapper())
+			}
+			return err
 		})
 		if err != nil {
 			return err

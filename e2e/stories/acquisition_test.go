@@ -136,7 +136,9 @@ func (a *acquisition) announced(t *testing.T) *survey.TakeOver {
 // managed: what changed was announced, and no pod is another one.
 func (a *acquisition) managed(t *testing.T, announced *survey.TakeOver) {
 	t.Helper()
-	said := func(object string) bool { return slices.Contains(announced.Objects, object) || copies(object, announced.Objects) }
+	said := func(object string) bool {
+		return slices.Contains(announced.Objects, object) || copies(object, announced.Objects)
+	}
 	c := a.before.to(everything(t, a.member))
 	t.Logf("managing: %s; %d objects were announced", c, len(announced.Objects))
 	for what, list := range map[string][]string{
