@@ -30,7 +30,8 @@ the operator renews it. The platform is the one of KUBECONFIG, or of --platform-
 
 In mode Observe nothing is installed but the agent, and a survey says what the cluster runs and what would clash. The same command
 once more, with --mode Manage, goes on from there; --mode Observe goes back. Without --mode and --flux it leaves a cluster that is
-adopted already as it is, and mends an access whose token has ended.
+adopted already as it is, and mends an access whose token has ended. A Flux that the cluster came with is left as it is, until --flux
+says what becomes of it.
 The WorkloadCluster is in the namespace ` + clustersNamespace + `, unless --namespace names another.`,
 		Example: sh.examples("adopt acquired-1 --kubeconfig acquired.yaml --environment prod --dry-run",
 			"adopt acquired-1 --kubeconfig acquired.yaml --environment prod",
