@@ -25,9 +25,14 @@ type Options struct {
 	Scheme         *runtime.Scheme // of the clients; default: that of client-go
 	FieldOwner     string          // of what the clients write
 	DialTimeout    time.Duration   // until a connection stands; default 5 s
+	AnswerTimeout  time.Duration   // until a cluster has said its version; default 15 s
 	RequestTimeout time.Duration   // of one request; default 15 s
+	Waiting        int             // clusters that are waited for without a caller, at most; default 100
 	QPS            float32         // requests a second to one cluster; default 50
 	Burst          int             // default 100
+	// Answered is told that a cluster has answered, or will not, after Connect returned ErrPending: call it again. It must be
+	// fast, and safe for concurrent use. May be nil.
+	Answered func(cluster string)
 }
 
 // Cluster is a connection to a workload cluster that answered. Its client reads and writes
@@ -47,6 +52,8 @@ type Pool struct {
 
 	mu          sync.Mutex
 	connections map[string]*connection
+	questions   map[string]*question // that are not answered, or whose answer nobody has taken
+	waiting     int                  // of them, those whose caller has gone
 }
 
 type connection struct {
@@ -63,6 +70,12 @@ func NewPool(o Options) *Pool {
 	if o.DialTimeout <= 0 {
 		o.DialTimeout = 5 * time.Second
 	}
+	if o.AnswerTimeout <= 0 {
+		o.AnswerTimeout = 15 * time.Second
+	}
+	if o.Waiting <= 0 {
+		o.Waiting = 100
+	}
 	if o.RequestTimeout <= 0 {
 		o.RequestTimeout = 15 * time.Second
 	}
@@ -72,29 +85,37 @@ func NewPool(o Options) *Pool {
 	if o.Burst <= 0 {
 		o.Burst = 100
 	}
-	return &Pool{options: o, connections: map[string]*connection{}}
+	return &Pool{options: o, connections: map[string]*connection{}, questions: map[string]*question{}}
 }
 
-// Connect returns the cluster's connection and asks the API server for its version. Other bytes
-// of kubeconfig than the last time, as after a token turned, make a new connection. Errors are
-// those of Config, and ErrUnauthorized and ErrUnreachable.
-func (p *Pool) Connect(ctx context.Context, cluster string, kubeconfig []byte) (*Cluster, error) {
+// Connect returns the cluster's connection once the API server has said its version. Other bytes of kubeconfig than the last time, as
+// after a token turned, make a new connection. It waits as long as patience says; after that the cluster is waited for without the
+// caller, who is told by Options.Answered to call again. Errors are those of Config, ErrUnauthorized and ErrUnreachable, ErrPending and
+// ErrBusy.
+func (p *Pool) Connect(ctx context.Context, cluster string, kubeconfig []byte, patience time.Duration) (*Cluster, error) {
 	conn, err := p.connection(cluster, kubeconfig)
 	if err != nil {
 		return nil, err
 	}
-	serverVersion, err := conn.version(ctx)
+	q, err := p.ask(ctx, cluster, conn, patience <= 0)
+	if err != nil {
+		return nil, err
+	}
+	serverVersion, err := p.await(ctx, cluster, q, patience)
 	if err != nil {
 		return nil, err
 	}
 	return &Cluster{Config: conn.config, HTTP: conn.http, Client: conn.client, Version: serverVersion}, nil
 }
 
-// Forget closes the cluster's connection, if there is one.
+// Forget closes the cluster's connection, if there is one: the next Connect makes another.
 func (p *Pool) Forget(cluster string) {
 	p.mu.Lock()
 	old := p.connections[cluster]
 	delete(p.connections, cluster)
+	if q := p.questions[cluster]; q != nil {
+		p.drop(cluster, q)
+	}
 	p.mu.Unlock()
 	if old != nil {
 		old.transport.CloseIdleConnections()

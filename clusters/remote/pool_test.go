@@ -33,6 +33,9 @@ func quickPool() *Pool {
 	return NewPool(Options{DialTimeout: 300 * time.Millisecond, RequestTimeout: 600 * time.Millisecond})
 }
 
+// patient is longer than any cluster may take to answer.
+const patient = time.Minute
+
 func answer(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"gitVersion":"v1.36.4"}`) }
 
 func TestConnectErrors(t *testing.T) {
@@ -72,11 +75,11 @@ func TestConnectErrors(t *testing.T) {
 		"a kubeconfig that is not one":           {[]byte("x"), ErrInvalid, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := quickPool().Connect(t.Context(), "c", c.kubeconfig)
+			_, err := quickPool().Connect(t.Context(), "c", c.kubeconfig, patient)
 			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("got %v, want %v that says %q", err, c.want, c.says)
 			}
-			if _, again := quickPool().Connect(t.Context(), "c", c.kubeconfig); again.Error() != err.Error() {
+			if _, again := quickPool().Connect(t.Context(), "c", c.kubeconfig, patient); again.Error() != err.Error() {
 				t.Errorf("the same failure has another text: %v, then %v", err, again)
 			}
 		})
@@ -87,7 +90,7 @@ func TestConnectIsBounded(t *testing.T) {
 	_, hanging := server(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := NewPool(Options{}).Connect(ctx, "c", hanging); !errors.Is(err, context.Canceled) {
+	if _, err := NewPool(Options{}).Connect(ctx, "c", hanging, patient); !errors.Is(err, context.Canceled) {
 		t.Errorf("the end of the caller is taken for the cluster's: %v", err)
 	}
 }
@@ -102,7 +105,7 @@ func TestPool(t *testing.T) {
 	pool := quickPool()
 	connect := func(id string, kubeconfig []byte) *Cluster {
 		t.Helper()
-		c, err := pool.Connect(t.Context(), id, kubeconfig)
+		c, err := pool.Connect(t.Context(), id, kubeconfig, patient)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +129,7 @@ func TestPool(t *testing.T) {
 	if fresh := connect("a", []byte(with(s, "token: two"))); fresh.Client == turned.Client {
 		t.Error("a forgotten connection is used again")
 	}
-	if _, err := pool.Connect(t.Context(), "b", []byte("broken")); !errors.Is(err, ErrInvalid) {
+	if _, err := pool.Connect(t.Context(), "b", []byte("broken"), patient); !errors.Is(err, ErrInvalid) {
 		t.Errorf("a kubeconfig that broke: %v", err)
 	}
 }

@@ -105,8 +105,8 @@ func wire(ctx context.Context, mgr manager.Manager, o *options) error {
 	}
 	clusters := &workloadcluster.Reconciler{
 		Client: mgr.GetClient(), Recorder: recorder, Store: store, Catalog: catalog,
-		Remotes: remote.NewPool(remote.Options{Scheme: mgr.GetScheme(), FieldOwner: fieldOwner}),
-		Agents:  bus, Announcer: bus,
+		Remotes: remote.NewPool(remote.Options{Scheme: mgr.GetScheme(), FieldOwner: fieldOwner, Answered: bus.wake}),
+		Agents:  bus, Announcer: bus, Wake: bus.wake,
 		Clock: now, Namespace: o.namespace, AgentImage: o.agentImage, FieldOwner: fieldOwner,
 	}
 	err := clusters.SetupWithManager(ctx, mgr, workloadcluster.Options{Concurrency: o.concurrency, Clusters: watcher, Wake: bus.clusters})

@@ -89,3 +89,15 @@ func (b *bench) close() error {
 func wait(ctx context.Context, what string, limit time.Duration, done func(ctx context.Context) error) error {
 	return kube.Wait(ctx, what, limit, done)
 }
+
+// waitEvery is wait for what is work to ask.
+func waitEvery(ctx context.Context, every time.Duration, what string, limit time.Duration, done func(ctx context.Context) error) error {
+	var asked time.Time
+	var last error
+	return wait(ctx, what, limit, func(ctx context.Context) error {
+		if last == nil || time.Since(asked) >= every {
+			last, asked = done(ctx), time.Now()
+		}
+		return last
+	})
+}

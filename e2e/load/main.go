@@ -29,6 +29,7 @@ var measurements = []measurement{
 	{"ingest", ingest},
 	{"view-memory", viewMemory},
 	{"agent-memory", agentMemory},
+	{"operator", operator},
 	{"hub-memory", hubMemory},
 	{"latency", latency},
 	{"dark", dark},

@@ -30,6 +30,11 @@ func atMost(name string, value float64, unit string, bar float64) Result {
 	return Result{Name: name, Value: value, Unit: unit, Bar: fmt.Sprintf("<= %s %s", number(bar), unit), Holds: value <= bar}
 }
 
+// figure is one without a bar.
+func figure(name string, value float64, unit string) Result {
+	return Result{Name: name, Value: value, Unit: unit, Bar: "none", Holds: true}
+}
+
 // delayAtMost is a delay in milliseconds whose bar is on how often it is as long as the limit.
 func delayAtMost(name string, value, limit, bar float64) Result {
 	return Result{Name: name, Value: value, Unit: "ms", Limit: limit, Ratio: value / limit,

@@ -103,13 +103,17 @@ func (r *Reconciler) reach(ctx context.Context, p *pass) steps.Outcome {
 	if outcome, missing := missing(p.access); missing {
 		return outcome
 	}
-	cluster, err := r.Remotes.Connect(ctx, p.obj.ID(), p.access.kubeconfig)
+	cluster, err := r.Remotes.Connect(ctx, p.obj.ID(), p.access.kubeconfig, p.trust.patience())
+	if _, wait := putOff(err); wait {
+		p.putOff = err
+		return steps.Outcome{State: steps.Waiting}
+	}
 	if err != nil {
-		return notConnected(p.access, p.obj.ID(), err)
+		return r.backOff(p, notConnected(p.access, p.obj.ID(), err))
 	}
 	p.cluster, p.version, p.applier = cluster, cluster.Version, flux.NewApplier(cluster.Client)
 	if p.cloud, err = r.locate(ctx, p); err != nil {
-		return notConnected(p.access, p.obj.ID(), remote.Classify(err))
+		return r.backOff(p, notConnected(p.access, p.obj.ID(), remote.Classify(err)))
 	}
 	return steps.Succeeded("Kubernetes %s answers", cluster.Version)
 }
@@ -176,7 +180,7 @@ func notConnected(a access, id string, err error) steps.Outcome {
 		}
 		return steps.Outcome{State: steps.Failing, Reason: fleetv1.ReasonUnauthorized, Message: message, After: after}
 	case errors.Is(err, remote.ErrUnreachable):
-		return steps.Outcome{State: steps.Failing, Reason: fleetv1.ReasonUnreachable, Message: err.Error(), Err: err}
+		return steps.Outcome{State: steps.Failing, Reason: fleetv1.ReasonUnreachable, Message: err.Error()}
 	}
 	return steps.Internal(err)
 }

@@ -120,6 +120,15 @@ type agentSeen struct {
 	connected bool          // the condition is True
 }
 
+// agentSilent says whether an agent was heard and no longer is.
+func (r *Reconciler) agentSilent(id string) bool {
+	if _, blind := r.Agents.Blind(); blind != nil {
+		return false
+	}
+	agent, heard := r.Agents.Agent(id)
+	return heard && !agent.Connected && !agent.LastHeartbeat.IsZero()
+}
+
 func (r *Reconciler) lookAtAgent(p *pass) agentSeen {
 	var seen agentSeen
 	seen.agent, seen.heard = r.Agents.Agent(p.obj.ID())

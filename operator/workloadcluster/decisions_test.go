@@ -92,7 +92,7 @@ func TestNotConnected(t *testing.T) {
 		"what is empty needs a person":          {remote.ErrEmpty, short{steps.Blocked, fleetv1.ReasonKubeconfigInvalid, "poll"}},
 		"what is no kubeconfig needs a person":  {remote.ErrInvalid, short{steps.Blocked, fleetv1.ReasonKubeconfigInvalid, "poll"}},
 		"refused credentials may turn":          {remote.ErrUnauthorized, short{steps.Failing, fleetv1.ReasonUnauthorized, "poll"}},
-		"a cluster that is away is backed off":  {remote.ErrUnreachable, short{steps.Failing, fleetv1.ReasonUnreachable, "backoff"}},
+		"of one that is away others say when":   {remote.ErrUnreachable, short{steps.Failing, fleetv1.ReasonUnreachable, ""}},
 		"anything else is tried with a backoff": {errors.New("boom"), short{steps.Failing, fleetv1.ReasonInternal, "backoff"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -157,7 +157,7 @@ func (r *Reconciler) clean(ctx context.Context, obj *fleetv1.WorkloadCluster, a 
 	if outcome, missing := missing(a); missing {
 		return []string{"the agent on the cluster (" + outcome.Message + ")"}
 	}
-	cluster, err := r.Remotes.Connect(ctx, obj.ID(), a.kubeconfig)
+	cluster, err := r.Remotes.Connect(ctx, obj.ID(), a.kubeconfig, trustIn(obj, r.agentSilent(obj.ID())).patience())
 	if err != nil {
 		return []string{"the agent on the cluster (" + err.Error() + ")"}
 	}

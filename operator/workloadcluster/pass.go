@@ -16,6 +16,8 @@ type pass struct {
 	fleet  *fleetv1.Fleet // nil: there is none
 	access access
 	rest   rest // why nothing is done; zero: the steps are taken
+	trust  trust
+	putOff error // why the pass cannot go on now; nil: it can
 
 	cluster *remote.Cluster // from Reachable on
 	applier *flux.Applier

@@ -26,7 +26,7 @@ import (
 	"github.com/fairway-dev/fairway/operator/steps"
 )
 
-// budget bounds the work of one pass, so that a cluster that hangs costs one worker a minute.
+// budget bounds the work of one pass.
 const budget = time.Minute
 
 // Agent is what the fleet view knows of a cluster's agent.
@@ -70,11 +70,14 @@ type Reconciler struct {
 	Namespace  string // of the operator
 	AgentImage string
 	FieldOwner string
+	// Wake asks for a pass over the cluster with an id. It must be fast and safe for concurrent use, and may forget.
+	Wake func(id string)
 
 	versions  memo.Memo[flux.Version]
 	applied   recent
 	announced announcements
 	surveys   surveys
+	slow      places
 }
 
 // Reconcile is one pass over one cluster.
@@ -101,6 +104,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		defer cancel()
 		r.run(work, p)
 	}
+	if after, wait := putOff(p.putOff); wait {
+		return ctrl.Result{RequeueAfter: steps.Jitter(after)}, nil
+	}
 	return r.finish(ctx, p, patcher)
 }
 
@@ -114,7 +120,7 @@ func (r *Reconciler) begin(ctx context.Context, obj *fleetv1.WorkloadCluster) (*
 	if p.access, err = r.readAccess(ctx, obj); err != nil {
 		p.access = access{err: err}
 	}
-	p.rest = resting(obj, holder, p.access)
+	p.rest, p.trust = resting(obj, holder, p.access), trustIn(obj, r.agentSilent(obj.ID()))
 	if p.fleet, err = r.fleet(ctx); err != nil {
 		return nil, err
 	}
@@ -123,7 +129,17 @@ func (r *Reconciler) begin(ctx context.Context, obj *fleetv1.WorkloadCluster) (*
 
 // run takes the steps.
 func (r *Reconciler) run(ctx context.Context, p *pass) {
+	if p.trust == away {
+		if !r.slow.take() {
+			p.putOff = errNoPlace
+			return
+		}
+		defer r.slow.free()
+	}
 	reachable := r.reach(ctx, p)
+	if p.putOff != nil {
+		return
+	}
 	p.add(fleetv1.ConditionReachable, reachable)
 	if reachable.State != steps.Done {
 		for _, condition := range stepConditions[1:] {
@@ -133,11 +149,11 @@ func (r *Reconciler) run(ctx context.Context, p *pass) {
 	}
 	r.renew(ctx, p)
 	// Before anything is put there. Whatever comes of it, the rest goes on.
-	r.survey(ctx, p)
+	surveyed := r.survey(ctx, p)
 	// The agent comes first of the rest although its condition is last: it is what reports when the others fail.
-	connected := r.connectAgent(ctx, p)
-	ready := r.installFlux(ctx, p)
-	synced := r.sync(ctx, p, ready)
+	connected := r.unlessSilent(p, surveyed, func() steps.Outcome { return r.connectAgent(ctx, p) })
+	ready := r.unlessSilent(p, connected, func() steps.Outcome { return r.installFlux(ctx, p) })
+	synced := r.unlessSilent(p, ready, func() steps.Outcome { return r.sync(ctx, p, ready) })
 	p.add(fleetv1.ConditionFluxReady, ready)
 	p.add(fleetv1.ConditionSynced, synced)
 	p.add(fleetv1.ConditionAgentConnected, connected)

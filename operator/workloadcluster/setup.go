@@ -41,6 +41,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, o O
 	if o.Concurrency <= 0 {
 		o.Concurrency = defaultConcurrency
 	}
+	r.slow.most = placesOf(o.Concurrency)
 	err := mgr.GetFieldIndexer().IndexField(ctx, &fleetv1.WorkloadCluster{}, nameField, func(obj client.Object) []string {
 		return []string{obj.GetName()}
 	})

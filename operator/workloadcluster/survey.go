@@ -21,31 +21,32 @@ import (
 )
 
 const (
-	surveyLife   = time.Hour        // until a cluster is surveyed again by itself
-	surveyRetry  = 5 * time.Minute  // after one that failed
-	surveyBudget = budget / 2       // of one: the other steps of the pass have the rest
-	surveySlot   = 10 * time.Second // until a place is looked for again
-	maxSurveys   = 2                // at the same time: each holds what it saw in memory
-	maxReport    = 512 << 10        // bytes of a ConfigMap, which may have 1 MiB
+	surveyLife   = time.Hour       // until a cluster is surveyed again by itself
+	surveyRetry  = 5 * time.Minute // after one that failed
+	surveyBudget = budget / 2      // of one: the other steps of the pass have the rest
+	maxSurveys   = 2               // at the same time: each holds what it saw in memory
+	maxReport    = 512 << 10       // bytes of a ConfigMap, which may have 1 MiB
 )
 
-// survey looks, when it is time, what a cluster from elsewhere runs. No other step waits for it.
-func (r *Reconciler) survey(ctx context.Context, p *pass) {
+// survey looks, when it is time, what a cluster from elsewhere runs. No other step waits for it. One that finds no place is woken
+// when its turn comes.
+func (r *Reconciler) survey(ctx context.Context, p *pass) steps.Outcome {
 	wish := r.surveyWish(p)
-	if !wish.due() {
-		return
+	if !wish.due() || !r.surveys.begin(p.obj.ID()) {
+		return steps.Outcome{}
 	}
-	if !r.surveys.begin() {
-		p.later = sooner(p.later, steps.Jitter(surveySlot))
-		return
-	}
-	defer r.surveys.end()
+	defer func() {
+		if next, ok := r.surveys.end(); ok && r.Wake != nil {
+			r.Wake(next)
+		}
+	}()
 	r.surveys.try(p.obj.ID(), wish)
 	outcome := r.makeSurvey(ctx, p)
 	if outcome.State == steps.Done {
 		r.surveys.forget(p.obj.ID())
 	}
 	p.surveyed = &steps.Step{Condition: fleetv1.ConditionSurveyed, Outcome: outcome}
+	return outcome
 }
 
 // surveyWish is what decides whether a cluster is surveyed.
@@ -243,24 +244,38 @@ func (r *Reconciler) storeReport(ctx context.Context, obj *fleetv1.WorkloadClust
 type surveys struct {
 	mu       sync.Mutex
 	running  int
+	waiting  []string // ids that found no place, in the order in which they came
 	attempts map[string]attempt
 }
 
-// begin takes a place, unless all are taken.
-func (s *surveys) begin() bool {
+// begin takes a place. When all are taken, the cluster waits for its turn.
+func (s *surveys) begin(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	waits := slices.Contains(s.waiting, id)
 	if s.running == maxSurveys {
+		if !waits {
+			s.waiting = append(s.waiting, id)
+		}
 		return false
+	}
+	if waits {
+		s.waiting = slices.DeleteFunc(s.waiting, func(other string) bool { return other == id })
 	}
 	s.running++
 	return true
 }
 
-func (s *surveys) end() {
+// end frees a place, and says whose turn it is.
+func (s *surveys) end() (next string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running--
+	if len(s.waiting) == 0 {
+		return "", false
+	}
+	next, s.waiting = s.waiting[0], s.waiting[1:]
+	return next, true
 }
 
 func (s *surveys) tried(id string) attempt {

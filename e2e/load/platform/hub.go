@@ -2,13 +2,9 @@ package platform
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/fairway-dev/fairway/e2e/bench/process"
@@ -29,6 +25,7 @@ type Hub struct {
 
 	platform *Platform
 	spec     process.Spec
+	secret   string // folder of its Secret
 	creds    []byte // the hub's own user
 	process  *process.Process
 }
@@ -38,31 +35,50 @@ const readyLimit = 3 * time.Minute
 
 // NewHub writes all that a hub needs; Start starts it. args are added to the hub's own.
 func (p *Platform) NewHub(name string, args ...string) (*Hub, error) {
-	var addresses [3]string
-	for i := range addresses {
-		free, err := freeAddress()
+	bus, err := FreeAddress()
+	if err != nil {
+		return nil, err
+	}
+	h, err := p.newHub(name, bus, args)
+	if err != nil {
+		return nil, err
+	}
+	return h, h.makeSecret()
+}
+
+// NewHubOf is NewHub with the data of the Secret that an operator has made. Keys are that one's. The event bus listens on bus, host:port.
+func (p *Platform) NewHubOf(name, bus string, secret map[string][]byte, args ...string) (*Hub, error) {
+	h, err := p.newHub(name, bus, args)
+	if err != nil {
+		return nil, err
+	}
+	h.CA, h.creds = secret["ca.crt"], secret["hub.creds"]
+	return h, writeFiles(h.secret, secret)
+}
+
+func (p *Platform) newHub(name, bus string, args []string) (*Hub, error) {
+	addresses := [3]string{bus}
+	for i := range addresses[1:] {
+		free, err := FreeAddress()
 		if err != nil {
 			return nil, err
 		}
-		addresses[i] = free
+		addresses[1+i] = free
 	}
-	h := &Hub{platform: p, Bus: "tls://" + addresses[0], API: "https://" + addresses[1], Health: "http://" + addresses[2]}
 	dir := filepath.Join(p.Dir, name)
-	if err := h.writeSecret(filepath.Join(dir, "secret")); err != nil {
-		return nil, err
-	}
+	h := &Hub{platform: p, Bus: "tls://" + addresses[0], API: "https://" + addresses[1], Health: "http://" + addresses[2], secret: filepath.Join(dir, "secret")}
 	h.spec = process.Spec{
 		Name: name, Path: p.Tools.File(tools.Fairway, "hub"), Ready: process.HTTP(h.Health + "/readyz"), Limit: readyLimit,
 		Args: append([]string{
-			"--config-dir", filepath.Join(dir, "secret"), "--store-dir", filepath.Join(dir, "store"), "--kubeconfig", p.Kube.Kubeconfig,
+			"--config-dir", h.secret, "--store-dir", filepath.Join(dir, "store"), "--kubeconfig", p.Kube.Kubeconfig,
 			"--nats-listen", addresses[0], "--listen", addresses[1], "--health", addresses[2],
 		}, args...),
 	}
 	return h, nil
 }
 
-// writeSecret writes the folder as the operator writes the Secret.
-func (h *Hub) writeSecret(dir string) error {
+// makeSecret writes the folder as the operator writes the Secret.
+func (h *Hub) makeSecret() error {
 	var err error
 	if h.Keys, err = natsauth.NewKeys(); err != nil {
 		return err
@@ -84,7 +100,7 @@ func (h *Hub) writeSecret(dir string) error {
 		return err
 	}
 	h.CA, h.creds = ca, user.Creds
-	return writeFiles(dir, map[string][]byte{
+	return writeFiles(h.secret, map[string][]byte{
 		"operator.jwt": []byte(tokens.OperatorJWT), "account.jwt": []byte(tokens.AccountJWT), "system.jwt": []byte(tokens.SystemJWT),
 		"hub.creds": user.Creds, "ca.crt": ca, "tls.crt": cert, "tls.key": certKey,
 	})
@@ -124,30 +140,12 @@ func (h *Hub) Client() (*client.Client, error) {
 func (h *Hub) Memory() (Memory, error) { return MemoryOf(h.process.PID()) }
 
 // Metric is the value of one of the hub's metrics, named as in /metrics, with its labels.
-func (h *Hub) Metric(ctx context.Context, name string) (_ float64, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, h.Health+"/metrics", nil)
+func (h *Hub) Metric(ctx context.Context, name string) (float64, error) {
+	read, err := ReadMetrics(ctx, http.DefaultClient, h.Health)
 	if err != nil {
-		return 0, fmt.Errorf("read metrics: %w", err)
+		return 0, err
 	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return 0, fmt.Errorf("read metrics: %w", err)
-	}
-	defer func() { err = errors.Join(err, response.Body.Close()) }()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		return 0, fmt.Errorf("read metrics: %w", err)
-	}
-	return parseMetric(string(body), name)
-}
-
-func parseMetric(text, name string) (float64, error) {
-	for line := range strings.Lines(text) {
-		if value, ok := strings.CutPrefix(strings.TrimSpace(line), name+" "); ok {
-			return strconv.ParseFloat(value, 64)
-		}
-	}
-	return 0, fmt.Errorf("read metrics: there is no %s", name)
+	return read.Value(name)
 }
 
 // Collected waits until the process has collected its garbage after a moment. It asks seldom: the metrics of a thousand

@@ -2,7 +2,9 @@ package platform
 
 import (
 	"os"
+	"strings"
 	"testing"
+	"time"
 )
 
 func TestMemoryIsReadFromWhatTheKernelSays(t *testing.T) {
@@ -23,11 +25,36 @@ func TestMemoryIsReadFromWhatTheKernelSays(t *testing.T) {
 func TestAMetricIsFoundByItsName(t *testing.T) {
 	const text = "# HELP go_goroutines Goroutines\n# TYPE go_goroutines gauge\ngo_goroutines 2115\nx{kind=\"a\"} 1.5e+09\n"
 	for name, want := range map[string]float64{"go_goroutines": 2115, `x{kind="a"}`: 1.5e9} {
-		if got, err := parseMetric(text, name); got != want || err != nil {
+		if got, err := Metrics(text).Value(name); got != want || err != nil {
 			t.Errorf("%s = %v, %v; want %v", name, got, err, want)
 		}
 	}
-	if _, err := parseMetric(text, "go_"); err == nil {
+	if _, err := Metrics(text).Value("go_"); err == nil {
 		t.Error("half a name is found")
+	}
+}
+
+func TestMetricsAreSummedByWhatIsInTheirLabels(t *testing.T) {
+	const text = "calls_total{verb=\"POST\",resource=\"a\"} 2\ncalls_total{verb=\"GET\"} 5\ncalls_total{verb=\"POST\",resource=\"leases\"} 7\ncalls_total_more{verb=\"POST\"} 1\n"
+	got, err := Metrics(text).Sum("calls_total", func(labels string) bool {
+		return strings.Contains(labels, `verb="POST"`) && !strings.Contains(labels, "leases")
+	})
+	if got != 2 || err != nil {
+		t.Errorf("%v, %v; want 2", got, err)
+	}
+	if _, err := Metrics("calls_total{} x\n").Sum("calls_total", func(string) bool { return true }); err == nil {
+		t.Error("what is no number is summed")
+	}
+}
+
+func TestCPUTimeIsReadFromWhatTheKernelSays(t *testing.T) {
+	used, err := parseCPU("7 (a )b) S 1 7 7 0 -1 4194560 1 2 3 4 150 50 0 0 20 0 9 0 100 200 300")
+	if used != 2*time.Second || err != nil {
+		t.Errorf("%s, %v; want 2s", used, err)
+	}
+	for _, bad := range []string{"", "7 (a) S 1 7", "7 (a) S 1 7 7 0 -1 4194560 1 2 3 4 many 50 0"} {
+		if _, err := parseCPU(bad); err == nil {
+			t.Errorf("parseCPU(%q) succeeded", bad)
+		}
 	}
 }

@@ -1,5 +1,5 @@
-// Package platform runs the hub as it is deployed: the real binary, with the folder of its Secret and
-// a kube-apiserver that knows its callers. Everything is on 127.0.0.1 and in one folder.
+// Package platform runs the hub and the operator as they are deployed: the real binaries, the hub with the folder of its Secret, the
+// operator with the rights of its account, and a kube-apiserver that knows both. Everything is on 127.0.0.1 and in one folder.
 package platform
 
 import (
@@ -57,8 +57,8 @@ func (p *Platform) StartKube(ctx context.Context, name string) (*kube.Cluster, e
 // Stop ends every process.
 func (p *Platform) Stop() error { return p.Supervisor.Stop() }
 
-// freeAddress is a port of 127.0.0.1 that nobody listens on.
-func freeAddress() (string, error) {
+// FreeAddress is a port of 127.0.0.1 that nobody listens on.
+func FreeAddress() (string, error) {
 	port, err := kube.FreePort()
 	if err != nil {
 		return "", err

@@ -60,6 +60,9 @@ func (c *Cluster) Start(ctx context.Context) error {
 	if c.life != nil {
 		return fmt.Errorf("start %s: its agent runs", c.ID)
 	}
+	if err := c.identify(); err != nil {
+		return fmt.Errorf("start %s: %w", c.ID, err)
+	}
 	box, err := outbox.Open(outbox.Options{Path: c.outbox, Cluster: c.ID, Environment: environment, Cloud: cloud, Region: region, Bytes: c.bytes, FileBytes: c.fileBytes})
 	if err != nil {
 		return fmt.Errorf("start %s: %w", c.ID, err)
@@ -270,16 +273,34 @@ func (c *Cluster) Err() error {
 	}
 }
 
-func newCluster(f *Fleet, id string, seed uint64) (*Cluster, error) {
-	user, err := f.options.Keys.Agent(id, time.Now().Add(24*time.Hour))
-	if err != nil {
-		return nil, err
-	}
-	c := &Cluster{ID: id, Network: &Network{}, fleet: f, creds: user.Creds, outbox: filepath.Join(f.options.Dir, id+".db"), bytes: f.options.OutboxBytes}
+func newCluster(f *Fleet, id string, seed uint64) *Cluster {
+	c := &Cluster{ID: id, Network: &Network{}, fleet: f, outbox: filepath.Join(f.options.Dir, id+".db"), bytes: f.options.OutboxBytes}
 	c.World = NewWorld(id, f.options.Objects, seed, f.stepped)
 	c.tap = &tap{random: newRandom(seed)}
-	c.link = &repeater{url: f.options.URL, creds: user.Creds, inbox: event.InboxPrefix(id), tls: secure(f.options.CA)}
-	return c, nil
+	return c
+}
+
+// identify gets the agent's credentials, once. c.mu is held.
+func (c *Cluster) identify() error {
+	if c.creds != nil {
+		return nil
+	}
+	o := c.fleet.options
+	if o.Creds != nil {
+		creds, err := o.Creds(c.ID)
+		if err != nil {
+			return err
+		}
+		c.creds = creds
+	} else {
+		user, err := o.Keys.Agent(c.ID, time.Now().Add(24*time.Hour))
+		if err != nil {
+			return err
+		}
+		c.creds = user.Creds
+	}
+	c.link = &repeater{url: o.URL, creds: c.creds, inbox: event.InboxPrefix(c.ID), tls: secure(o.CA)}
+	return nil
 }
 
 // secure is TLS with that authority alone; none where there is no authority.

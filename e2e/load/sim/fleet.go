@@ -22,7 +22,9 @@ type Options struct {
 	Dir      string         // of the outbox files, required
 	URL      string         // of the bus, required
 	CA       []byte         // PEM; empty: no TLS
-	Keys     *natsauth.Keys // to make the agents' users with, required
+	Keys     *natsauth.Keys // to make the agents' users with; required unless there is Creds
+	// Creds are the credentials that an agent finds on its cluster, asked for when it starts. Nil: Keys makes them.
+	Creds func(id string) ([]byte, error)
 	// Heartbeat is the interval; 0: the agent's own default.
 	Heartbeat   time.Duration
 	OutboxBytes int     // 0: the outbox's own default
@@ -56,11 +58,7 @@ func New(o Options) (*Fleet, error) {
 	}
 	f := &Fleet{options: o}
 	for i := range o.Clusters {
-		c, err := newCluster(f, Name(i), o.Seed+uint64(i)) //nolint:gosec // a count
-		if err != nil {
-			return nil, err
-		}
-		f.Clusters = append(f.Clusters, c)
+		f.Clusters = append(f.Clusters, newCluster(f, Name(i), o.Seed+uint64(i))) //nolint:gosec // a count
 	}
 	return f, nil
 }

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fairway-dev/fairway/e2e/load/sim"
+)
+
+const (
+	writesBar         = 1.0  // a minute
+	operatorMemoryBar = 64.0 // KiB
+	healthyBar        = 1.25
+	fewClusters       = 20
+	reconcilesLasting = 2 // times the size's lasting
+)
+
+// operator measures what the real operator takes for a fleet of clusters that need nothing, and what the others notice when 40% of
+// them accept connections and never answer.
+func operator(ctx context.Context, b *bench) (_ []Result, err error) {
+	f, err := newWholeFleet(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.close()) }()
+	all := f.agents.Clusters
+	few := min(fewClusters, len(all)/2)
+	if err := f.join(ctx, all[:few]); err != nil {
+		return nil, err
+	}
+	before, err := f.resident(ctx, b.size.lasting)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.join(ctx, all[few:]); err != nil {
+		return nil, err
+	}
+	dark, err := f.hanging(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	idle, err := f.idle(ctx, all, few, before)
+	return append(idle, dark...), err
+}
+
+// hanging compares passes over healthy clusters without and with 40% that hang.
+func (f *wholeFleet) hanging(ctx context.Context, all []*sim.Cluster) ([]Result, error) {
+	gone := all[:int(darkShare*float64(len(all)))]
+	var silent, well []string
+	for _, c := range gone {
+		silent = append(silent, c.ID)
+	}
+	for _, c := range all[len(gone):] {
+		well = append(well, c.ID)
+	}
+	r, err := f.watchReconciles(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer r.stop()
+	light, err := r.measure(ctx, well, reconcilesLasting*f.bench.size.lasting)
+	if err != nil {
+		return nil, err
+	}
+	f.bench.say("%d of %d clusters hang", len(gone), len(all))
+	f.members.Hang(true, silent...)
+	for _, c := range gone {
+		c.Network.Cut()
+	}
+	heavy, err := r.measure(ctx, well, reconcilesLasting*f.bench.size.lasting)
+	f.bench.say("passes over the others: p50 %.0f ms, p90 %.0f, p99 %.0f before (%d); p50 %.0f ms, p90 %.0f, p99 %.0f with 40%% hanging (%d)",
+		quantile(light, 0.5), quantile(light, 0.9), quantile(light, 0.99), len(light), quantile(heavy, 0.5), quantile(heavy, 0.9), quantile(heavy, 0.99), len(heavy))
+	if err != nil {
+		return nil, err
+	}
+	f.members.Hang(false, silent...)
+	for _, c := range gone {
+		c.Network.Heal()
+	}
+	began := time.Now()
+	if err := f.awaitReady(ctx, all); err != nil {
+		return nil, err
+	}
+	f.bench.say("all are Ready again after %s", time.Since(began).Round(time.Second))
+	return []Result{
+		delayAtMost("40% of clusters hang: a pass over one of the others, p50", quantile(heavy, 0.5), quantile(light, 0.5), healthyBar),
+		delayAtMost("40% of clusters hang: a pass over one of the others, p99", quantile(heavy, 0.99), quantile(light, 0.99), healthyBar),
+	}, nil
+}
+
+// idle measures what clusters take that need nothing.
+func (f *wholeFleet) idle(ctx context.Context, all []*sim.Cluster, few int, before float64) ([]Result, error) {
+	from, err := f.used(ctx)
+	if err != nil {
+		return nil, err
+	}
+	after, err := f.resident(ctx, 2*f.bench.size.lasting)
+	if err != nil {
+		return nil, err
+	}
+	to, err := f.used(ctx)
+	if err != nil {
+		return nil, err
+	}
+	n := float64(len(all))
+	minutes := to.at.Sub(from.at).Minutes()
+	u := to.since(from)
+	f.bench.say("in %.1f minutes: %.0f passes, %.0f reads and %.0f writes of the platform's API, %+v of the members'; operator %.1f MiB with %d clusters, %.1f with %d",
+		minutes, u.passes, u.reads, u.writes, u.calls, before/mebibyte, few, after/mebibyte, len(all))
+	return []Result{
+		atMost("writes to the platform's API a minute for an idle cluster", u.writes/n/minutes, "writes", writesBar),
+		atMost("watches that the platform holds on clusters", float64(f.members.Calls().Watches), "watches", 0),
+		figure("calls to an idle cluster's API a minute", float64(u.calls.All())/n/minutes, "calls"),
+		figure("the operator's CPU for an idle cluster", float64(u.cpu.Milliseconds())/n/minutes, "ms/min"),
+		atMost(fmt.Sprintf("operator memory for an idle cluster, %d beside %d", len(all), few), (after-before)/1024/(n-float64(few)), "KiB", operatorMemoryBar),
+	}, nil
+}

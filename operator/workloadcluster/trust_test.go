@@ -1,0 +1,132 @@
+package workloadcluster
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clocktesting "k8s.io/utils/clock/testing"
+
+	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
+	"github.com/fairway-dev/fairway/clusters/remote"
+	"github.com/fairway-dev/fairway/operator/steps"
+)
+
+// with is a cluster with conditions that are false for a reason, since so many seconds after moment.
+func with(reasons map[string]string, since map[string]int) *fleetv1.WorkloadCluster {
+	obj := &fleetv1.WorkloadCluster{}
+	for condition, reason := range reasons {
+		obj.Status.Conditions = append(obj.Status.Conditions, metav1.Condition{Type: condition, Status: metav1.ConditionFalse, Reason: reason,
+			LastTransitionTime: metav1.NewTime(moment.Add(time.Duration(since[condition]) * time.Second))})
+	}
+	return obj
+}
+
+var moment = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func TestTrust(t *testing.T) {
+	for name, c := range map[string]struct {
+		reasons  map[string]string
+		silent   bool
+		want     trust
+		patience time.Duration
+	}{
+		"a new cluster is trusted":                         {nil, false, trusted, firstAnswer},
+		"one that refuses the operator answers":            {map[string]string{fleetv1.ConditionReachable: fleetv1.ReasonUnauthorized}, false, trusted, firstAnswer},
+		"one whose agent is silent is doubted":             {nil, true, doubted, 0},
+		"one that did not answer is away":                  {map[string]string{fleetv1.ConditionReachable: fleetv1.ReasonUnreachable}, false, away, 0},
+		"and one that fell silent in the midst of a pass":  {map[string]string{fleetv1.ConditionSynced: fleetv1.ReasonUnreachable}, false, away, 0},
+		"an agent that is silent says less than a request": {map[string]string{fleetv1.ConditionReachable: fleetv1.ReasonUnreachable}, true, away, 0},
+		"what a survey met does not count":                 {map[string]string{fleetv1.ConditionSurveyed: fleetv1.ReasonUnreachable}, false, trusted, firstAnswer},
+	} {
+		t.Run(name, func(t *testing.T) {
+			have := trustIn(with(c.reasons, nil), c.silent)
+			if have != c.want || have.patience() != c.patience {
+				t.Errorf("trust %d with patience %s, want %d with %s", have, have.patience(), c.want, c.patience)
+			}
+		})
+	}
+}
+
+func TestDarkSince(t *testing.T) {
+	obj := with(map[string]string{fleetv1.ConditionAgentConnected: fleetv1.ReasonUnreachable, fleetv1.ConditionSynced: fleetv1.ReasonUnreachable, fleetv1.ConditionFluxReady: fleetv1.ReasonRollingOut},
+		map[string]int{fleetv1.ConditionAgentConnected: 20, fleetv1.ConditionSynced: 10, fleetv1.ConditionFluxReady: 5})
+	if have := darkSince(obj); !have.Equal(moment.Add(10 * time.Second)) {
+		t.Errorf("dark since %s, want the first that got no answer", have)
+	}
+}
+
+func TestRetryDark(t *testing.T) {
+	for name, c := range map[string]struct{ dark, want time.Duration }{
+		"one that has just gone is tried soon":       {0, 5 * time.Second},
+		"one that was away for a while takes longer": {time.Minute, 15 * time.Second},
+		"one that is long gone is not forgotten":     {24 * time.Hour, 2 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if have := retryDark(c.dark); have != c.want {
+				t.Errorf("%s, want %s", have, c.want)
+			}
+		})
+	}
+}
+
+func TestPutOff(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"one that has not answered yet is put off":            {remote.ErrPending, true},
+		"one that was not asked is put off":                   {fmt.Errorf("ask: %w", remote.ErrBusy), true},
+		"one for which there is no worker is put off":         {errNoPlace, true},
+		"one that does not answer is told of":                 {remote.ErrUnreachable, false},
+		"a pass that can go on is not put off":                {nil, false},
+		"an error that says nothing of waiting is no reason ": {errors.New("boom"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if after, have := putOff(c.err); have != c.want || (after > 0) != c.want {
+				t.Errorf("%v after %s, want %v", have, after, c.want)
+			}
+		})
+	}
+}
+
+func TestNoStepIsTakenAfterOneThatGotNoAnswer(t *testing.T) {
+	r := &Reconciler{Clock: clocktesting.NewFakePassiveClock(moment)}
+	p := &pass{obj: &fleetv1.WorkloadCluster{}}
+	gone := steps.Outcome{State: steps.Failing, Reason: fleetv1.ReasonUnreachable, Message: "no answer in time"}
+	never := func() steps.Outcome {
+		t.Error("the step is taken")
+		return steps.Outcome{}
+	}
+	if diff := cmp.Diff(gone, r.unlessSilent(p, gone, never)); diff != "" {
+		t.Errorf("(-want +have):\n%s", diff)
+	}
+	boom := steps.Internal(errors.New("boom"))
+	if have := r.unlessSilent(p, boom, func() steps.Outcome { return steps.Succeeded("fine") }); have.State != steps.Done {
+		t.Errorf("a step that failed keeps the next from being taken: %+v", have)
+	}
+	first := r.unlessSilent(p, steps.Outcome{}, func() steps.Outcome { return clusterFailed(fmt.Errorf("list: %w", remote.ErrUnreachable)) })
+	if first.Err != nil || first.After <= 0 || first.After > 2*soonestRetry {
+		t.Errorf("the first that got no answer is tried again after %s, error %v", first.After, first.Err)
+	}
+}
+
+func TestPlaces(t *testing.T) {
+	s := places{most: placesOf(8)}
+	if !s.take() || !s.take() {
+		t.Fatal("a quarter of the workers is not to be had")
+	}
+	if s.take() {
+		t.Error("more than a quarter of the workers is")
+	}
+	s.free()
+	if !s.take() {
+		t.Error("a place that was given back is not free")
+	}
+	if placesOf(1) != 1 {
+		t.Error("one worker alone would never work on a cluster that was away")
+	}
+}
