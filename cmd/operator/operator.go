@@ -76,7 +76,8 @@ func newManager(config *rest.Config, o *options) (manager.Manager, error) {
 		Client: client.Options{FieldOwner: fieldOwner, Cache: &client.CacheOptions{
 			DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}, &corev1.Service{}},
 		}},
-		Cache:                         cache.Options{ByObject: map[client.Object]cache.ByObject{&corev1.Secret{}: own, &corev1.Service{}: own}},
+		// Who wrote which field is of no use here, and a good part of every object.
+		Cache:                         cache.Options{DefaultTransform: cache.TransformStripManagedFields(), ByObject: map[client.Object]cache.ByObject{&corev1.Secret{}: own, &corev1.Service{}: own}},
 		Metrics:                       server.Options{BindAddress: o.metrics},
 		HealthProbeBindAddress:        o.health,
 		LeaderElection:                o.leaderElect,

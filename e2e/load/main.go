@@ -30,6 +30,7 @@ var measurements = []measurement{
 	{"view-memory", viewMemory},
 	{"agent-memory", agentMemory},
 	{"operator", operator},
+	{"onboarding", onboarding},
 	{"hub-memory", hubMemory},
 	{"latency", latency},
 	{"dark", dark},

@@ -14,7 +14,9 @@ const (
 	operatorMemoryBar = 64.0 // KiB
 	healthyBar        = 1.25
 	fewClusters       = 20
-	reconcilesLasting = 2 // times the size's lasting
+	passesShare       = 0.2 // of the clusters have a pass while idle clusters are measured, at least: a minute's share at one every 5
+	passesLimit       = 7 * time.Minute
+	darkFor           = 75 * time.Second // that the operator has at least to find that clusters hang: heartbeats are missed after 45 s
 )
 
 // operator measures what the real operator takes for a fleet of clusters that need nothing, and what the others notice when 40% of
@@ -34,8 +36,14 @@ func operator(ctx context.Context, b *bench) (_ []Result, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if u, err := f.used(ctx); err == nil {
+		b.say("operator %.1f MiB with %d clusters, of which %.1f MiB live", before/mebibyte, few, u.live/mebibyte)
+	}
 	if err := f.join(ctx, all[few:]); err != nil {
 		return nil, err
+	}
+	if u, err := f.used(ctx); err == nil {
+		b.say("after registration: %s of CPU, %.0f passes, %+v, %.1f MiB live", u.cpu, u.passes, u.calls, u.live/mebibyte)
 	}
 	dark, err := f.hanging(ctx, all)
 	if err != nil {
@@ -60,7 +68,7 @@ func (f *wholeFleet) hanging(ctx context.Context, all []*sim.Cluster) ([]Result,
 		return nil, err
 	}
 	defer r.stop()
-	light, err := r.measure(ctx, well, reconcilesLasting*f.bench.size.lasting)
+	light, err := r.measure(ctx, well, 2*f.bench.size.lasting)
 	if err != nil {
 		return nil, err
 	}
@@ -69,10 +77,13 @@ func (f *wholeFleet) hanging(ctx context.Context, all []*sim.Cluster) ([]Result,
 	for _, c := range gone {
 		c.Network.Cut()
 	}
-	heavy, err := r.measure(ctx, well, reconcilesLasting*f.bench.size.lasting)
+	heavy, err := r.measure(ctx, well, max(darkFor, 2*f.bench.size.lasting))
 	f.bench.say("passes over the others: p50 %.0f ms, p90 %.0f, p99 %.0f before (%d); p50 %.0f ms, p90 %.0f, p99 %.0f with 40%% hanging (%d)",
 		quantile(light, 0.5), quantile(light, 0.9), quantile(light, 0.99), len(light), quantile(heavy, 0.5), quantile(heavy, 0.9), quantile(heavy, 0.99), len(heavy))
 	if err != nil {
+		return nil, err
+	}
+	if err := f.awaitAway(ctx, silent); err != nil {
 		return nil, err
 	}
 	f.members.Hang(false, silent...)
@@ -96,7 +107,17 @@ func (f *wholeFleet) idle(ctx context.Context, all []*sim.Cluster, few int, befo
 	if err != nil {
 		return nil, err
 	}
-	after, err := f.resident(ctx, 2*f.bench.size.lasting)
+	var after float64
+	err = waitEvery(ctx, 0, "enough clusters to have a pass", passesLimit, func(ctx context.Context) error {
+		if after, err = f.resident(ctx, 2*f.bench.size.lasting); err != nil {
+			return err
+		}
+		now, err := f.used(ctx)
+		if passes := now.since(from).passes; err == nil && passes < passesShare*float64(len(all)) {
+			err = fmt.Errorf("%.0f passes were made", passes)
+		}
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -107,8 +128,9 @@ func (f *wholeFleet) idle(ctx context.Context, all []*sim.Cluster, few int, befo
 	n := float64(len(all))
 	minutes := to.at.Sub(from.at).Minutes()
 	u := to.since(from)
-	f.bench.say("in %.1f minutes: %.0f passes, %.0f reads and %.0f writes of the platform's API, %+v of the members'; operator %.1f MiB with %d clusters, %.1f with %d",
-		minutes, u.passes, u.reads, u.writes, u.calls, before/mebibyte, few, after/mebibyte, len(all))
+	f.bench.say("in %.1f minutes: %.0f passes, %s of CPU, %.0f reads and %.0f writes of the platform's API, %+v of the members'",
+		minutes, u.passes, u.cpu, u.reads, u.writes, u.calls)
+	f.bench.say("operator %.1f MiB with %d clusters, %.1f MiB with %d, of which %.1f MiB live", before/mebibyte, few, after/mebibyte, len(all), to.live/mebibyte)
 	return []Result{
 		atMost("writes to the platform's API a minute for an idle cluster", u.writes/n/minutes, "writes", writesBar),
 		atMost("watches that the platform holds on clusters", float64(f.members.Calls().Watches), "watches", 0),

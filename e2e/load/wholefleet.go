@@ -262,7 +262,13 @@ func (f *wholeFleet) awaitReady(ctx context.Context, clusters []*sim.Cluster) er
 	for _, c := range clusters {
 		wanted[c.ID] = true
 	}
-	return waitEvery(ctx, time.Second, fmt.Sprintf("%d clusters to be Ready", len(clusters)), joinLimit, func(ctx context.Context) error {
+	return f.awaitClusters(ctx, "to be Ready", wanted, func(obj *fleetv1.WorkloadCluster) bool {
+		return apimeta.IsStatusConditionTrue(obj.Status.Conditions, "Ready")
+	})
+}
+
+func (f *wholeFleet) awaitClusters(ctx context.Context, what string, wanted map[string]bool, is func(*fleetv1.WorkloadCluster) bool) error {
+	return waitEvery(ctx, time.Second, fmt.Sprintf("%d clusters %s", len(wanted), what), joinLimit, func(ctx context.Context) error {
 		var list fleetv1.WorkloadClusterList
 		if err := f.client.List(ctx, &list, client.InNamespace(clustersNamespace)); err != nil {
 			return fmt.Errorf("list WorkloadClusters: %w", err)
@@ -272,7 +278,7 @@ func (f *wholeFleet) awaitReady(ctx context.Context, clusters []*sim.Cluster) er
 			obj := &list.Items[i]
 			switch {
 			case !wanted[obj.Name]:
-			case apimeta.IsStatusConditionTrue(obj.Status.Conditions, "Ready"):
+			case is(obj):
 				missing--
 			default:
 				example = shown(obj)
@@ -282,6 +288,18 @@ func (f *wholeFleet) awaitReady(ctx context.Context, clusters []*sim.Cluster) er
 			return fmt.Errorf("%d are not: %s", missing, example)
 		}
 		return nil
+	})
+}
+
+// awaitAway waits until the operator has seen that clusters do not answer.
+func (f *wholeFleet) awaitAway(ctx context.Context, ids []string) error {
+	wanted := map[string]bool{}
+	for _, id := range ids {
+		wanted[id] = true
+	}
+	return f.awaitClusters(ctx, "to be away", wanted, func(obj *fleetv1.WorkloadCluster) bool {
+		c := apimeta.FindStatusCondition(obj.Status.Conditions, fleetv1.ConditionReachable)
+		return c != nil && c.Reason == fleetv1.ReasonUnreachable
 	})
 }
 

@@ -88,6 +88,8 @@ const (
 	slowerFor   = 15 * time.Minute
 	slowestPoll = 30 * time.Second
 	steady      = 5 * time.Minute // a pass that finds everything as it should be
+
+	restful = 30 * time.Second // without a pass a cluster needs no connection
 )
 
 // How long the newest version of Flux in a range is believed, and an error in finding it.

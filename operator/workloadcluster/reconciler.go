@@ -178,6 +178,9 @@ func (r *Reconciler) finish(ctx context.Context, p *pass, patcher *patch.SerialP
 	if after == 0 {
 		after = steps.Jitter(steady)
 	}
+	if after >= restful {
+		r.Remotes.Forget(p.obj.ID()) // of a thousand clusters few are worked on at a time, and a connection holds all of discovery
+	}
 	return ctrl.Result{RequeueAfter: after}, nil
 }
 
