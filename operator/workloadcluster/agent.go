@@ -50,9 +50,12 @@ func (r *Reconciler) connectAgent(ctx context.Context, p *pass) steps.Outcome {
 	}
 	p.agent.Version = seen.agent.Version
 	outcome := agentOutcome(seen)
-	if outcome.State != steps.Done {
+	switch {
+	case outcome.Reason == fleetv1.ReasonAgentSilent:
+		outcome.After = steps.Jitter(watchPoll) // the fleet view tells when it is heard again; many may have fallen silent together
+	case outcome.State != steps.Done:
 		outcome.After = r.pollSince(p, fleetv1.ConditionAgentConnected)
-	} else if seen.blind != nil {
+	case seen.blind != nil:
 		outcome.After = steps.Jitter(secretPoll)
 	}
 	return outcome

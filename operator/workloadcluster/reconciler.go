@@ -105,7 +105,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		r.run(work, p)
 	}
 	if after, wait := putOff(p.putOff); wait {
-		return ctrl.Result{RequeueAfter: steps.Jitter(after)}, nil
+		return ctrl.Result{RequeueAfter: steps.Jitter(after), Priority: &behind}, nil
 	}
 	return r.finish(ctx, p, patcher)
 }
@@ -181,7 +181,7 @@ func (r *Reconciler) finish(ctx context.Context, p *pass, patcher *patch.SerialP
 	if after >= restful {
 		r.Remotes.Forget(p.obj.ID()) // of a thousand clusters few are worked on at a time, and a connection holds all of discovery
 	}
-	return ctrl.Result{RequeueAfter: after}, nil
+	return ctrl.Result{RequeueAfter: after, Priority: &behind}, nil
 }
 
 func (r *Reconciler) patch(ctx context.Context, obj *fleetv1.WorkloadCluster, patcher *patch.SerialPatcher) error {

@@ -5,10 +5,12 @@ import (
 	"fmt"
 
 	"github.com/fluxcd/pkg/runtime/conditions"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -53,8 +55,8 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, o O
 		For(&fleetv1.WorkloadCluster{}, builder.WithPredicates(predicate.Or(
 			predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}, predicate.LabelChangedPredicate{}))).
 		Watches(&fleetv1.WorkloadCluster{}, byName, builder.WithPredicates(onlyDeleted)).
-		Watches(&fleetv1.Fleet{}, handler.EnqueueRequestsFromMapFunc(r.all), builder.WithPredicates(predicate.Funcs{UpdateFunc: fleetChanged})).
-		WatchesRawSource(source.Channel(o.Wake, byName)).
+		Watches(&fleetv1.Fleet{}, everyOne(r.all), builder.WithPredicates(predicate.Funcs{UpdateFunc: fleetChanged})).
+		WatchesRawSource(source.Channel(o.Wake, handler.Funcs{GenericFunc: r.woken})).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: o.Concurrency,
 			RateLimiter:             steps.Backoff(),
@@ -67,6 +69,40 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, o O
 	}
 	o.Clusters.For(c, handler.EnqueueRequestsFromMapFunc(r.referring))
 	return nil
+}
+
+// behind is the priority of passes that only time, or something that is of all clusters, asks for: they wait for those over a cluster that
+// was changed, or that somebody asks for.
+var behind = handler.LowPriority
+
+type requests = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// everyOne asks for passes over all clusters.
+func everyOne(all handler.MapFunc) handler.EventHandler {
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q requests) { add(q, behind, all(ctx, e.Object)) },
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q requests) { add(q, behind, all(ctx, e.ObjectNew)) },
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q requests) { add(q, behind, all(ctx, e.Object)) },
+	}
+}
+
+// woken asks for passes over the clusters of an event's name, or over all of them.
+func (r *Reconciler) woken(ctx context.Context, e event.GenericEvent, q requests) {
+	priority := 0
+	if e.Object.GetName() == "" {
+		priority = behind
+	}
+	add(q, priority, r.named(ctx, e.Object))
+}
+
+func add(q requests, priority int, all []reconcile.Request) {
+	if ordered, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
+		ordered.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, all...)
+		return
+	}
+	for _, one := range all {
+		q.Add(one)
+	}
 }
 
 // onlyDeleted: one that is gone may leave its id to another of its name.
