@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/fairway-dev/fairway/e2e/load/sim"
 )
 
@@ -14,7 +16,8 @@ const (
 	operatorMemoryBar = 64.0 // KiB
 	healthyBar        = 1.25
 	fewClusters       = 20
-	passesShare       = 0.2 // of the clusters have a pass while idle clusters are measured, at least: a minute's share at one every 5
+	steadyInterval    = 5 * time.Minute // between two passes over a cluster that needs nothing
+	passesShare       = 0.2             // of the clusters have a pass while idle clusters are measured, at least: a minute's share at one every 5
 	passesLimit       = 7 * time.Minute
 	darkFor           = 75 * time.Second // that the operator has at least to find that clusters hang: heartbeats are missed after 45 s
 )
@@ -32,18 +35,12 @@ func operator(ctx context.Context, b *bench) (_ []Result, err error) {
 	if err := f.join(ctx, all[:few]); err != nil {
 		return nil, err
 	}
-	before, err := f.resident(ctx, b.size.lasting)
+	before, err := f.working(ctx, all[:few])
 	if err != nil {
 		return nil, err
 	}
-	if u, err := f.used(ctx); err == nil {
-		b.say("operator %.1f MiB with %d clusters, of which %.1f MiB live", before/mebibyte, few, u.live/mebibyte)
-	}
 	if err := f.join(ctx, all[few:]); err != nil {
 		return nil, err
-	}
-	if u, err := f.used(ctx); err == nil {
-		b.say("after registration: %s of CPU, %.0f passes, %+v, %.1f MiB live", u.cpu, u.passes, u.calls, u.live/mebibyte)
 	}
 	dark, err := f.hanging(ctx, all)
 	if err != nil {
@@ -53,22 +50,46 @@ func operator(ctx context.Context, b *bench) (_ []Result, err error) {
 	return append(idle, dark...), err
 }
 
+// working is the operator's resident memory, in bytes, while a few clusters have as many passes together as all have that need nothing: what
+// a pass leaves to be collected is in both figures.
+func (f *wholeFleet) working(ctx context.Context, few []*sim.Cluster) (float64, error) {
+	r, err := f.watchReconciles(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer r.stop()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		_, err := r.measure(ctx, ids(few), steadyInterval/time.Duration(f.bench.size.clusters), 2*f.bench.size.lasting)
+		return err
+	})
+	var resident float64
+	group.Go(func() error {
+		var err error
+		resident, err = f.resident(ctx, 2*f.bench.size.lasting)
+		return err
+	})
+	return resident, group.Wait()
+}
+
+func ids(clusters []*sim.Cluster) []string {
+	var out []string
+	for _, c := range clusters {
+		out = append(out, c.ID)
+	}
+	return out
+}
+
 // hanging compares passes over healthy clusters without and with 40% that hang.
 func (f *wholeFleet) hanging(ctx context.Context, all []*sim.Cluster) ([]Result, error) {
 	gone := all[:int(darkShare*float64(len(all)))]
-	var silent, well []string
-	for _, c := range gone {
-		silent = append(silent, c.ID)
-	}
-	for _, c := range all[len(gone):] {
-		well = append(well, c.ID)
-	}
+	silent, well := ids(gone), ids(all[len(gone):])
 	r, err := f.watchReconciles(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer r.stop()
-	light, err := r.measure(ctx, well, 2*f.bench.size.lasting)
+	light, err := r.measure(ctx, well, askEvery, 2*f.bench.size.lasting)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +98,7 @@ func (f *wholeFleet) hanging(ctx context.Context, all []*sim.Cluster) ([]Result,
 	for _, c := range gone {
 		c.Network.Cut()
 	}
-	heavy, err := r.measure(ctx, well, max(darkFor, 2*f.bench.size.lasting))
+	heavy, err := r.measure(ctx, well, askEvery, max(darkFor, 2*f.bench.size.lasting))
 	f.bench.say("passes over the others: p50 %.0f ms, p90 %.0f, p99 %.0f before (%d); p50 %.0f ms, p90 %.0f, p99 %.0f with 40%% hanging (%d)",
 		quantile(light, 0.5), quantile(light, 0.9), quantile(light, 0.99), len(light), quantile(heavy, 0.5), quantile(heavy, 0.9), quantile(heavy, 0.99), len(heavy))
 	if err != nil {

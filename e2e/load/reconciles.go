@@ -81,12 +81,12 @@ const (
 	answerLast = 2 * time.Minute // for the last request to be answered
 )
 
-// measure asks for passes over clusters in turn for a while, and lists in milliseconds what each took.
-func (r *reconciles) measure(ctx context.Context, ids []string, lasting time.Duration) ([]float64, error) {
+// measure asks for passes over clusters in turn, one every so often, for a while, and lists in milliseconds what each took.
+func (r *reconciles) measure(ctx context.Context, ids []string, every, lasting time.Duration) ([]float64, error) {
 	r.mu.Lock()
 	r.samples = nil
 	r.mu.Unlock()
-	tick := time.NewTicker(askEvery)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for n, end := 0, time.Now().Add(lasting); time.Now().Before(end); n++ {
 		select {

@@ -256,14 +256,14 @@ func (f *wholeFleet) register(ctx context.Context, id string) error {
 	return nil
 }
 
-// awaitReady waits until the operator says of every one of the clusters that it is Ready.
+// awaitReady waits until the operator says of every one of the clusters that it is Ready, and has surveyed it.
 func (f *wholeFleet) awaitReady(ctx context.Context, clusters []*sim.Cluster) error {
 	wanted := map[string]bool{}
 	for _, c := range clusters {
 		wanted[c.ID] = true
 	}
 	return f.awaitClusters(ctx, "to be Ready", wanted, func(obj *fleetv1.WorkloadCluster) bool {
-		return apimeta.IsStatusConditionTrue(obj.Status.Conditions, "Ready")
+		return apimeta.IsStatusConditionTrue(obj.Status.Conditions, "Ready") && obj.Status.Survey != nil
 	})
 }
 

@@ -16,6 +16,7 @@ import (
 type object struct {
 	hash   [sha256.Size]byte // of what was applied
 	json   []byte
+	dry    []byte // as the answer to a dry run where there is none: it is not stored, so it has no version
 	meta   []byte // as PartialObjectMetadata
 	labels labels.Set
 	define *kind // of a definition: what it defines
@@ -87,6 +88,12 @@ func newObject(hash [sha256.Size]byte, fields map[string]any) (*object, error) {
 	if o.json, err = json.Marshal(fields); err != nil {
 		return nil, fmt.Errorf("encode object: %w", err)
 	}
+	version := metadata["resourceVersion"]
+	delete(metadata, "resourceVersion")
+	if o.dry, err = json.Marshal(fields); err != nil {
+		return nil, fmt.Errorf("encode object: %w", err)
+	}
+	metadata["resourceVersion"] = version
 	o.meta, err = json.Marshal(map[string]any{"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": metadata})
 	if err != nil {
 		return nil, fmt.Errorf("encode metadata: %w", err)

@@ -247,25 +247,10 @@ func (m *Member) apply(w http.ResponseWriter, r *http.Request, at address) {
 	}
 	m.mu.Unlock()
 	if dry && have == nil {
-		write(w, http.StatusCreated, withoutVersion(made.json))
+		write(w, http.StatusCreated, made.dry)
 		return
 	}
 	write(w, http.StatusOK, made.json)
-}
-
-// withoutVersion is the answer to a dry run of something new: it was not stored, so it has no version.
-func withoutVersion(object []byte) []byte {
-	var fields map[string]any
-	if json.Unmarshal(object, &fields) != nil {
-		return object
-	}
-	metadata, _ := fields["metadata"].(map[string]any)
-	delete(metadata, "resourceVersion")
-	out, err := json.Marshal(fields)
-	if err != nil {
-		return object
-	}
-	return out
 }
 
 // create answers reviews of rights: this administrator may do everything. Nothing else is created but by an apply.
