@@ -103,7 +103,7 @@ func (r *Reconciler) reach(ctx context.Context, p *pass) steps.Outcome {
 	if outcome, missing := missing(p.access); missing {
 		return outcome
 	}
-	cluster, err := r.Remotes.Connect(ctx, p.obj.ID(), p.access.kubeconfig, p.trust.patience())
+	cluster, err := r.connect(ctx, p.obj, p.trust, p.access.kubeconfig)
 	if _, wait := putOff(err); wait {
 		p.putOff = err
 		return steps.Outcome{State: steps.Waiting}

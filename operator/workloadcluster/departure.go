@@ -2,6 +2,7 @@ package workloadcluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -23,6 +24,7 @@ import (
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
 	"github.com/fairway-dev/fairway/clusters/capi"
 	"github.com/fairway-dev/fairway/clusters/flux"
+	"github.com/fairway-dev/fairway/clusters/remote"
 	"github.com/fairway-dev/fairway/operator/steps"
 )
 
@@ -157,7 +159,14 @@ func (r *Reconciler) clean(ctx context.Context, obj *fleetv1.WorkloadCluster, a 
 	if outcome, missing := missing(a); missing {
 		return []string{"the agent on the cluster (" + outcome.Message + ")"}
 	}
-	cluster, err := r.Remotes.Connect(ctx, obj.ID(), a.kubeconfig, trustIn(obj, r.agentSilent(obj.ID())).patience())
+	trust := trustIn(obj, r.agentSilent(obj.ID()))
+	if trust == away {
+		if !r.slow.take() {
+			return []string{"the agent on the cluster (" + errNoPlace.Error() + ")"}
+		}
+		defer r.slow.free()
+	}
+	cluster, err := r.connect(ctx, obj, trust, a.kubeconfig)
 	if err != nil {
 		return []string{"the agent on the cluster (" + err.Error() + ")"}
 	}
@@ -177,6 +186,9 @@ func (r *Reconciler) clean(ctx context.Context, obj *fleetv1.WorkloadCluster, a 
 			still = append(still, fmt.Sprintf("remove %s: %v", set, err))
 		}
 		left = append(left, still...)
+		if errors.Is(remote.Classify(err), remote.ErrUnreachable) {
+			break // the next would wait as long, and a worker with it
+		}
 	}
 	return left
 }

@@ -70,6 +70,8 @@ type Reconciler struct {
 	Namespace  string // of the operator
 	AgentImage string
 	FieldOwner string
+	// FirstAnswer is how long a worker waits for the first answer of a cluster that is trusted to answer; 0: half a second.
+	FirstAnswer time.Duration
 	// Wake asks for a pass over the cluster with an id. It must be fast and safe for concurrent use, and may forget.
 	Wake func(id string)
 

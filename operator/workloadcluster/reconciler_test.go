@@ -35,6 +35,7 @@ func TestOnAPlatformCluster(t *testing.T) {
 		{"without a Fleet a cluster is reached and everything else waits", waitsForFleet},
 		{"when credentials end is a metric", showsExpiries},
 		{"kubeconfigs that cannot be used show what is wrong with them", refusesKubeconfigs},
+		{"a cluster that never answers is waited for by nobody", waitsForNobody},
 		{"a Cluster API that is not there is told of", missesClusterAPI},
 		{"an artifact that cannot be had keeps the agent from nothing", missesArtifact},
 		{"a Flux that is not Fairway's is left alone", leavesForeignFlux},

@@ -114,12 +114,18 @@ func credentials(t *testing.T, kubeconfig []byte, user clientcmdapi.AuthInfo) []
 // nowhere is a kubeconfig for a port where nobody listens.
 func nowhere(t *testing.T, kubeconfig []byte) []byte {
 	t.Helper()
+	return at(t, kubeconfig, "https://127.0.0.1:1")
+}
+
+// at is a kubeconfig for another address.
+func at(t *testing.T, kubeconfig []byte, server string) []byte {
+	t.Helper()
 	config, err := clientcmd.Load(kubeconfig)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name := range config.Clusters {
-		config.Clusters[name].Server = "https://127.0.0.1:1"
+		config.Clusters[name].Server = server
 	}
 	out, err := clientcmd.Write(*config)
 	if err != nil {

@@ -55,10 +55,14 @@ func newSuite(t *testing.T) *suite {
 			Life: 30 * 24 * time.Hour, Now: s.clock.Now},
 		Agents: s.agents, Announcer: s.said, Clock: s.clock,
 		Namespace: fleetv1.SystemNamespace, AgentImage: "ghcr.io/fairway-dev/agent:test", FieldOwner: "fairway-operator",
+		FirstAnswer: patient,
 	}
 	s.versions.Now = s.clock.Now
 	return s
 }
+
+// patient is longer than any cluster takes to answer: a pass is made in one go.
+const patient = time.Minute
 
 // pass takes one pass over a cluster and returns what it left.
 func (s *suite) pass(t *testing.T, obj *fleetv1.WorkloadCluster) (ctrl.Result, error) {

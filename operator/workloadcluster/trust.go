@@ -1,6 +1,8 @@
 package workloadcluster
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"sync"
 	"time"
@@ -32,14 +34,14 @@ func trustIn(obj *fleetv1.WorkloadCluster, silent bool) trust {
 	return trusted
 }
 
-// firstAnswer is how long a worker waits for the first answer of a cluster that is trusted. A cluster that takes longer is waited
-// for all the same, only not by a worker.
+// firstAnswer is how long a worker waits for the first answer of a cluster that is trusted, unless the Reconciler says. A cluster that
+// takes longer is waited for all the same, only not by a worker.
 const firstAnswer = 500 * time.Millisecond
 
-// patience is how long a worker waits for the first answer.
-func (t trust) patience() time.Duration {
+// patience is how long a worker waits for the first answer, when it waits so long for that of a cluster that is trusted.
+func (t trust) patience(most time.Duration) time.Duration {
 	if t == trusted {
-		return firstAnswer
+		return most
 	}
 	return 0
 }
@@ -135,6 +137,11 @@ func (s *places) free() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.taken--
+}
+
+// connect connects to a cluster, with the patience that it deserves.
+func (r *Reconciler) connect(ctx context.Context, obj *fleetv1.WorkloadCluster, t trust, kubeconfig []byte) (*remote.Cluster, error) {
+	return r.Remotes.Connect(ctx, obj.ID(), kubeconfig, t.patience(cmp.Or(r.FirstAnswer, firstAnswer)))
 }
 
 // placesOf are those of a number of workers: a quarter.

@@ -1,8 +1,10 @@
 package workloadcluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"testing"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
 	"github.com/fairway-dev/fairway/clusters/remote"
+	"github.com/fairway-dev/fairway/operator/platformtest"
 	"github.com/fairway-dev/fairway/operator/steps"
 )
 
@@ -44,8 +47,8 @@ func TestTrust(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			have := trustIn(with(c.reasons, nil), c.silent)
-			if have != c.want || have.patience() != c.patience {
-				t.Errorf("trust %d with patience %s, want %d with %s", have, have.patience(), c.want, c.patience)
+			if have != c.want || have.patience(firstAnswer) != c.patience {
+				t.Errorf("trust %d with patience %s, want %d with %s", have, have.patience(firstAnswer), c.want, c.patience)
 			}
 		})
 	}
@@ -128,5 +131,31 @@ func TestPlaces(t *testing.T) {
 	}
 	if placesOf(1) != 1 {
 		t.Error("one worker alone would never work on a cluster that was away")
+	}
+}
+
+// waitsForNobody passes over a cluster that accepts connections and never answers.
+func waitsForNobody(t *testing.T, s *suite) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	obj := s.adopt(t, "", "silent", at(t, s.workload.Kubeconfig, "https://"+silent.Addr().String()))
+	defer remove(t, s.platform.Client, obj)
+	s.FirstAnswer = time.Millisecond
+	defer func() { s.FirstAnswer = patient }()
+	result, err := s.pass(t, obj)
+	if err != nil || result.RequeueAfter == 0 || len(obj.Status.Conditions) > 0 {
+		t.Errorf("the first pass asks for %+v, error %v, and says %v of what nobody knows", result, err, obj.Status.Conditions)
+	}
+	platformtest.Eventually(t, func(context.Context) string {
+		if result, err = s.pass(t, obj); err != nil || shows(obj, fleetv1.ConditionReachable) != "False/Unreachable" {
+			return fmt.Sprintf("Reachable is %s, error %v", shows(obj, fleetv1.ConditionReachable), err)
+		}
+		return ""
+	})
+	if result.RequeueAfter < soonestRetry/2 || result.RequeueAfter > 2*soonestRetry {
+		t.Errorf("it is tried again after %s", result.RequeueAfter)
 	}
 }

@@ -95,8 +95,13 @@ func (m *Members) greet(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if member == nil {
 		return nil, fmt.Errorf("there is no member %q", hello.ServerName)
 	}
-	return nil, member.pass(hello.Context())
+	ctx, cancel := context.WithTimeout(hello.Context(), giveUp) // nobody reads meanwhile, and so nobody sees the other side go
+	defer cancel()
+	return nil, member.pass(ctx)
 }
+
+// giveUp is longer than any caller waits for a handshake.
+const giveUp = time.Minute
 
 // Member is the cluster of that name, nil when there is none.
 func (m *Members) Member(name string) *Member { return m.byName[name] }
