@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -39,11 +41,11 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, o Options) error {
 	r.versions.Failure, r.versions.Now = failureLife, r.Clock.Now
 
 	toFleet := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
-		return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: fleetv1.FleetName}}}
+		return []reconcile.Request{theFleet}
 	})
 	c, err := ctrl.NewControllerManagedBy(mgr).
 		For(&fleetv1.Fleet{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
-		Watches(&fleetv1.WorkloadCluster{}, toFleet).
+		Watches(&fleetv1.WorkloadCluster{}, together()).
 		WatchesMetadata(&corev1.Secret{}, toFleet, builder.WithPredicates(predicate.NewPredicateFuncs(r.ours))).
 		Watches(&corev1.Service{}, toFleet, builder.WithPredicates(predicate.NewPredicateFuncs(r.ofBus))).
 		WatchesRawSource(source.Channel(o.Wake, toFleet)).
@@ -58,6 +60,22 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, o Options) error {
 	}
 	o.Clusters.For(c, toFleet, predicate.Funcs{UpdateFunc: relabelled})
 	return nil
+}
+
+var theFleet = reconcile.Request{NamespacedName: types.NamespacedName{Name: fleetv1.FleetName}}
+
+// gather is how long a change of a cluster waits for others: when a thousand join, each changes several times, and a pass looks at
+// all of them.
+const gather = time.Second
+
+// together asks for one pass for all clusters that change at about the same time.
+func together() handler.EventHandler {
+	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, _ event.CreateEvent, q queue) { q.AddAfter(theFleet, gather) },
+		UpdateFunc: func(_ context.Context, _ event.UpdateEvent, q queue) { q.AddAfter(theFleet, gather) },
+		DeleteFunc: func(_ context.Context, _ event.DeleteEvent, q queue) { q.AddAfter(theFleet, gather) },
+	}
 }
 
 // ours are the Secrets whose change may change the Fleet's conditions: all but those of single
