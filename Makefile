@@ -28,7 +28,7 @@ test: ## Everything that has to pass: generated files, lint, import rules, table
 	done; echo "make test: everything passed"
 unit: ## Tables, properties and the suites on a real kube-apiserver (ARGS="-run X ./fleet/view")
 	@assets=$$($(BENCH) assets) && KUBEBUILDER_ASSETS=$$assets go test $(or $(ARGS),./...)
-	cd e2e && go test ./bench/... ./compare
+	cd e2e && go test ./bench/... ./compare ./load/members ./load/platform
 	cd e2e/tools/processnode && go test ./...
 	cd e2e/tools/promcheck && go test -count=1 ./... # what it reads is outside of the module, which the cache does not see
 fuzz: ## Each fuzzer for FUZZTIME (default 5s), or those in FUZZ, from the corpus that is kept
