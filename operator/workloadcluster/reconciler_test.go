@@ -75,8 +75,8 @@ func missesArtifact(t *testing.T, s *suite) {
 	obj := s.adopt(t, "", "no-artifact", s.workload.Kubeconfig)
 	defer remove(t, s.platform.Client, obj)
 	defer remove(t, s.platform.Client, away)
-	if _, err := s.pass(t, away); err == nil {
-		t.Error("a cluster that points nowhere is not tried again")
+	if result, err := s.pass(t, away); err != nil || result.RequeueAfter == 0 || result.RequeueAfter > 2*soonestRetry {
+		t.Errorf("a cluster that points nowhere is tried again after %s, error %v", result.RequeueAfter, err)
 	}
 	if _, err := s.pass(t, obj); err == nil {
 		t.Error("an artifact that cannot be had is not tried again")
