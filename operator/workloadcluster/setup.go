@@ -55,7 +55,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, o O
 		For(&fleetv1.WorkloadCluster{}, builder.WithPredicates(predicate.Or(
 			predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}, predicate.LabelChangedPredicate{}))).
 		Watches(&fleetv1.WorkloadCluster{}, byName, builder.WithPredicates(onlyDeleted)).
-		Watches(&fleetv1.Fleet{}, everyOne(r.all), builder.WithPredicates(predicate.Funcs{UpdateFunc: fleetChanged})).
+		Watches(&fleetv1.Fleet{}, r.everyOne(), builder.WithPredicates(predicate.Funcs{UpdateFunc: fleetChanged})).
 		WatchesRawSource(source.Channel(o.Wake, handler.Funcs{GenericFunc: r.woken})).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: o.Concurrency,
@@ -78,11 +78,11 @@ var behind = handler.LowPriority
 type requests = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
 // everyOne asks for passes over all clusters.
-func everyOne(all handler.MapFunc) handler.EventHandler {
+func (r *Reconciler) everyOne() handler.EventHandler {
 	return handler.Funcs{
-		CreateFunc: func(ctx context.Context, e event.CreateEvent, q requests) { add(q, behind, all(ctx, e.Object)) },
-		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q requests) { add(q, behind, all(ctx, e.ObjectNew)) },
-		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q requests) { add(q, behind, all(ctx, e.Object)) },
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q requests) { add(q, behind, r.all(ctx, e.Object)) },
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q requests) { add(q, behind, r.all(ctx, e.ObjectNew)) },
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q requests) { add(q, behind, r.all(ctx, e.Object)) },
 	}
 }
 

@@ -86,10 +86,10 @@ func (r *Reconciler) backOff(p *pass, outcome steps.Outcome) steps.Outcome {
 // unlessSilent takes a step, unless the one before it got no answer: a cluster that hangs in the midst of a pass costs a worker one
 // request that is not answered, not one for every step.
 func (r *Reconciler) unlessSilent(p *pass, before steps.Outcome, step func() steps.Outcome) steps.Outcome {
-	if before.Reason == fleetv1.ReasonUnreachable {
-		return before
+	if before.Reason != fleetv1.ReasonUnreachable {
+		before = step()
 	}
-	return r.backOff(p, step())
+	return r.backOff(p, before)
 }
 
 // errNoPlace: as many clusters as may be are worked on that did not answer the last time.

@@ -47,8 +47,8 @@ func (p *Platform) NewHub(name string, args ...string) (*Hub, error) {
 }
 
 // NewHubOf is NewHub with the data of the Secret that an operator has made. Keys are that one's. The event bus listens on bus, host:port.
-func (p *Platform) NewHubOf(name, bus string, secret map[string][]byte, args ...string) (*Hub, error) {
-	h, err := p.newHub(name, bus, args)
+func (p *Platform) NewHubOf(name, bus string, secret map[string][]byte) (*Hub, error) {
+	h, err := p.newHub(name, bus, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -28,8 +29,7 @@ func (p *Platform) Install(ctx context.Context) error {
 }
 
 // StartOperator starts the operator as its Deployment does, and returns when it is ready. The event bus is at bus, tls://host:port.
-// args are added to its own.
-func (p *Platform) StartOperator(ctx context.Context, bus string, args ...string) (*Operator, error) {
+func (p *Platform) StartOperator(ctx context.Context, bus string) (*Operator, error) {
 	var addresses [2]string
 	for i := range addresses {
 		free, err := FreeAddress()
@@ -45,13 +45,13 @@ func (p *Platform) StartOperator(ctx context.Context, bus string, args ...string
 	}
 	path := filepath.Join(p.Dir, "operator.kubeconfig")
 	if err := os.WriteFile(path, kubeconfig, 0o600); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("write the operator's kubeconfig: %w", err)
 	}
 	o := &Operator{Health: "http://" + addresses[0], metrics: "http://" + addresses[1]}
 	o.process, err = p.Supervisor.Start(ctx, process.Spec{
 		Name: "operator", Path: p.Tools.File(tools.Fairway, "operator"), Ready: process.HTTP(o.Health + "/readyz"), Limit: time.Minute,
-		Args: append([]string{"--kubeconfig", path, "--agent-image", "ghcr.io/fairway-dev/agent:bench", "--events-url", bus, "--leader-elect",
-			"--health", addresses[0], "--metrics", addresses[1]}, args...),
+		Args: []string{"--kubeconfig", path, "--agent-image", "ghcr.io/fairway-dev/agent:bench", "--events-url", bus, "--leader-elect",
+			"--health", addresses[0], "--metrics", addresses[1]},
 	})
 	if err != nil {
 		return nil, err
