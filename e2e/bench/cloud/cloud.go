@@ -15,7 +15,10 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/fairway-dev/fairway/e2e/bench/kube"
 	"github.com/fairway-dev/fairway/e2e/bench/process"
@@ -38,7 +41,8 @@ type Options struct {
 	// Cluster completes how a workload cluster is started: images, egress, Services to publish. Name,
 	// Dir, cloud and issuer are the stand-in's to fill.
 	Cluster kube.Options
-	// TokenLifetime of kubeconfig Secrets; the constant of that name when zero.
+	// TokenLifetime of kubeconfig Secrets, until Turn says otherwise; the constant of that name when zero. They are
+	// turned at half of it.
 	TokenLifetime time.Duration
 	// Log gets what the stand-in does.
 	Log io.Writer
@@ -56,12 +60,21 @@ type Cloud struct {
 	clusters map[string]*workload // by the name of the Cluster
 	never    map[string]bool
 	delay    time.Duration
+	tokens   Tokens
+	wake     chan event.GenericEvent // of control planes that are to be looked at again
 }
 
-// workload is what stands behind the control plane of one Cluster.
+// Tokens say how the tokens of kubeconfig Secrets turn.
+type Tokens struct {
+	Life    time.Duration // of a token
+	Overlap time.Duration // how long the old one is still good when the new one is written
+}
+
+// workload is what stands behind the control plane of one Cluster. All but the cluster is guarded by the cloud's mu.
 type workload struct {
-	cluster *kube.Cluster
-	expires time.Time // of the token in the Secret; zero: none was written
+	cluster      *kube.Cluster
+	controlPlane *unstructured.Unstructured // kind, namespace and name
+	expires      time.Time                  // of the token in the Secret; zero: one is to be written
 }
 
 // StartAWS starts the stand-in behind CAPA's EKS kinds, until Stop.
@@ -87,6 +100,7 @@ func start(ctx context.Context, p provider, o Options) (*Cloud, error) {
 	c := &Cloud{
 		provider: p, options: o, issuer: tokens, log: log,
 		clusters: map[string]*workload{}, never: map[string]bool{},
+		tokens: Tokens{Life: o.TokenLifetime, Overlap: o.TokenLifetime / 2}, wake: make(chan event.GenericEvent),
 	}
 	manager, err := c.manager()
 	if err != nil {
@@ -126,7 +140,8 @@ func (c *Cloud) manager() (ctrl.Manager, error) {
 	pools := &poolReconciler{cloud: c, client: manager.GetClient()}
 	return manager, errors.Join(
 		ctrl.NewControllerManagedBy(manager).Named(c.provider.name()+"-control-planes").WithOptions(options).
-			For(empty(c.provider.controlPlane())).Complete(controlPlanes),
+			For(empty(c.provider.controlPlane())).
+			WatchesRawSource(source.Channel(c.wake, &handler.EnqueueRequestForObject{})).Complete(controlPlanes),
 		ctrl.NewControllerManagedBy(manager).Named(c.provider.name()+"-pools").WithOptions(options).
 			For(empty(c.provider.pool())).Complete(pools),
 	)
@@ -168,13 +183,33 @@ func (c *Cloud) NeverProvision(names ...string) {
 	}
 }
 
-// DelayTurns makes the cloud write new tokens later than at half the old one's life. With a delay of
-// more than half a life the Secrets hold expired tokens for a while. Zero ends it. It takes effect
-// when the next turn is planned, after at most half a life.
+// DelayTurns makes the cloud write new tokens later than Tokens say. With a delay of more than the overlap the Secrets
+// hold expired tokens for a while. Zero ends it. It takes effect when the next turn is planned.
 func (c *Cloud) DelayTurns(by time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.delay = by
+}
+
+// Turn makes the cloud write new tokens at once, and from now on tokens of this kind. It returns what they were like
+// before.
+func (c *Cloud) Turn(ctx context.Context, to Tokens) (before Tokens, err error) {
+	c.mu.Lock()
+	before, c.tokens = c.tokens, to
+	var turning []*unstructured.Unstructured
+	for _, w := range c.clusters {
+		w.expires = time.Time{}
+		turning = append(turning, w.controlPlane)
+	}
+	c.mu.Unlock()
+	for _, object := range turning {
+		select {
+		case c.wake <- event.GenericEvent{Object: object}:
+		case <-ctx.Done():
+			return before, fmt.Errorf("turn tokens in %s: %w", c.provider.name(), context.Cause(ctx))
+		}
+	}
+	return before, nil
 }
 
 func (c *Cloud) fails(name string) bool {

@@ -14,7 +14,7 @@ import (
 
 func TestUntilTurn(t *testing.T) {
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	const lifetime = 2 * time.Minute
+	const lifetime, overlap = 2 * time.Minute, 30 * time.Second
 	for name, c := range map[string]struct {
 		expires time.Time
 		delay   time.Duration
@@ -22,14 +22,14 @@ func TestUntilTurn(t *testing.T) {
 	}{
 		"without a token one is written at once":                   {want: 0},
 		"without a token a delay changes nothing":                  {delay: time.Hour, want: 0},
-		"a new token serves for half its life":                     {expires: now.Add(lifetime), want: time.Minute},
-		"a token at half its life is turned":                       {expires: now.Add(time.Minute), want: 0},
+		"a new token serves until the overlap":                     {expires: now.Add(lifetime), want: 90 * time.Second},
+		"a token in the overlap is turned":                         {expires: now.Add(overlap), want: 0},
 		"an expired token is turned":                               {expires: now.Add(-time.Hour), want: 0},
-		"a delay lets the token serve longer":                      {expires: now.Add(time.Minute), delay: 30 * time.Second, want: 30 * time.Second},
-		"a delay of more than half a life leaves an expired token": {expires: now, delay: 90 * time.Second, want: 30 * time.Second},
+		"a delay lets the token serve longer":                      {expires: now.Add(overlap), delay: 20 * time.Second, want: 20 * time.Second},
+		"a delay of more than the overlap leaves an expired token": {expires: now, delay: 40 * time.Second, want: 10 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := untilTurn(c.expires, lifetime, c.delay, now); got != c.want {
+			if got := untilTurn(c.expires, overlap, c.delay, now); got != c.want {
 				t.Errorf("got %s, want %s", got, c.want)
 			}
 		})

@@ -139,7 +139,9 @@ func (r *controlPlaneReconciler) workload(ctx context.Context, object *unstructu
 	if err := c.options.Platform.AllowEgress(cluster.Address()); err != nil {
 		return nil, errors.Join(err, cluster.Stop())
 	}
-	w = &workload{cluster: cluster}
+	w = &workload{cluster: cluster, controlPlane: empty(c.provider.controlPlane())}
+	w.controlPlane.SetNamespace(object.GetNamespace())
+	w.controlPlane.SetName(object.GetName())
 	c.mu.Lock()
 	c.clusters[name] = w
 	c.mu.Unlock()
@@ -189,37 +191,39 @@ func (r *controlPlaneReconciler) report(ctx context.Context, object *unstructure
 	return write(ctx, r.client, object, s)
 }
 
-// turn writes the kubeconfig Secret with a new token when the old one is half used up, and asks to be
-// woken for the next turn.
+// turn writes the kubeconfig Secret with a new token before the old one ends, and asks to be woken for the next turn.
 func (r *controlPlaneReconciler) turn(ctx context.Context, object *unstructured.Unstructured, owner string, w *workload) (ctrl.Result, error) {
-	lifetime := r.cloud.options.TokenLifetime
-	r.cloud.mu.Lock()
-	delay := r.cloud.delay
-	r.cloud.mu.Unlock()
-	now := time.Now()
-	// w is this control plane's alone, and its reconciles do not overlap.
-	if wait := untilTurn(w.expires, lifetime, delay, now); wait > 0 {
+	c, now := r.cloud, time.Now()
+	c.mu.Lock()
+	expires, tokens, delay := w.expires, c.tokens, c.delay
+	c.mu.Unlock()
+	if wait := untilTurn(expires, tokens.Overlap, delay, now); wait > 0 {
 		return ctrl.Result{RequeueAfter: wait}, nil
 	}
-	token, err := r.cloud.issuer.token(r.cloud.provider.user(object), w.cluster.Name, []string{administrators}, now, lifetime)
+	token, err := c.issuer.token(c.provider.user(object), w.cluster.Name, []string{administrators}, now, tokens.Life)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
 	if err := r.writeKubeconfig(ctx, object, owner, w.cluster, token); err != nil {
 		return ctrl.Result{}, err
 	}
-	w.expires = now.Add(lifetime)
-	r.cloud.log.Info("wrote token", "cluster", w.cluster.Name, "expires", w.expires)
-	return ctrl.Result{RequeueAfter: untilTurn(w.expires, lifetime, delay, now)}, nil
+	next := now.Add(tokens.Life)
+	c.mu.Lock()
+	if c.tokens == tokens { // else one of the new kind is to be written yet
+		w.expires = next
+	}
+	c.mu.Unlock()
+	c.log.Info("wrote token", "cluster", w.cluster.Name, "expires", next)
+	return ctrl.Result{RequeueAfter: untilTurn(next, tokens.Overlap, delay, now)}, nil
 }
 
-// untilTurn is how long the token that expires then still serves: to half its life, and the delay
-// beyond. Without a token, and past that time, it is zero.
-func untilTurn(expires time.Time, lifetime, delay time.Duration, now time.Time) time.Duration {
+// untilTurn is how long the token that expires then still serves: until there is no more than the overlap left, and the
+// delay beyond. Without a token, and past that time, it is zero.
+func untilTurn(expires time.Time, overlap, delay time.Duration, now time.Time) time.Duration {
 	if expires.IsZero() {
 		return 0
 	}
-	return max(0, expires.Add(delay-lifetime/2).Sub(now))
+	return max(0, expires.Add(delay-overlap).Sub(now))
 }
 
 // writeKubeconfig writes the Secret <cluster>-kubeconfig as Cluster API's contract asks.
