@@ -9,6 +9,8 @@ const (
 	ConditionFluxReady      = "FluxReady"      // Flux is installed, or was found and left alone
 	ConditionSynced         = "Synced"         // the root Kustomization reports Ready
 	ConditionAgentConnected = "AgentConnected" // heartbeats arrive and the snapshot is in the view
+
+	ConditionProfilePublished = "ProfilePublished" // its ClusterProfile says what its status says; not needed for Ready
 )
 
 // Conditions of a Fleet.
@@ -84,6 +86,13 @@ const (
 	ReasonAgentRefused    = "AgentRefused"      // the event bus refuses the agent's credentials
 	ReasonCredentials     = "CredentialsFailed" // the agent's credentials cannot be made; the message has the error
 	ReasonAgentFailing    = "AgentFailing"      // the agent's pod cannot start or dies; the message says why
+)
+
+// Reasons of ProfilePublished.
+const (
+	ReasonProfilesNotInstalled = "ClusterProfilesNotInstalled" // the Fleet asks for them and their CRD is not there
+	ReasonProfileTaken         = "ClusterProfileNotOurs"       // another one of its name is there
+	ReasonPublishFailed        = "PublishFailed"               // it cannot be read or written; the message has the error
 )
 
 // Reasons of what the fleet view says of a cluster that is connected.

@@ -27,7 +27,7 @@ const (
 // the kind's page in docs. A package that is in none of them must not mention a reason.
 var setters = map[string][]string{
 	"fleet.md":           {"operator/fleet"},
-	"workloadcluster.md": {"operator/workloadcluster", "clusters/flux", "fleet/view", "cmd/fairway"},
+	"workloadcluster.md": {"operator/workloadcluster", "clusters/flux", "clusters/inventory", "fleet/view", "cmd/fairway"},
 }
 
 // kstatus are the conditions that every kind has, beside those declared here.

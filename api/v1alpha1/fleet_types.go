@@ -34,7 +34,23 @@ type FleetSpec struct {
 	// +optional
 	// +kubebuilder:default={}
 	Ownership Ownership `json:"ownership,omitzero"`
+
+	// clusterProfiles says whether each WorkloadCluster gets a ClusterProfile of the Cluster Inventory API
+	// (multicluster.x-k8s.io) beside it, for other tools to read. Publish needs its CRD on the platform.
+	// +optional
+	// +kubebuilder:default=None
+	ClusterProfiles ClusterProfiles `json:"clusterProfiles,omitempty"`
 }
+
+// ClusterProfiles is whether clusters are published for other tools.
+// +kubebuilder:validation:Enum=None;Publish
+type ClusterProfiles string
+
+// Values of ClusterProfiles.
+const (
+	ClusterProfilesNone    ClusterProfiles = "None"    // those that Fairway made are taken away
+	ClusterProfilesPublish ClusterProfiles = "Publish" // one for each WorkloadCluster
+)
 
 // ConfigRepository is a Git repository as Flux's GitRepository reads it.
 type ConfigRepository struct {
@@ -268,6 +284,7 @@ type ClusterCounts struct {
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Cluster,categories={fairway,fluxcd}
 // +kubebuilder:subresource:status
+// +kubebuilder:metadata:labels="clusterctl.cluster.x-k8s.io="
 // +kubebuilder:metadata:labels="clusterctl.cluster.x-k8s.io/move-hierarchy="
 // +kubebuilder:metadata:annotations="kustomize.toolkit.fluxcd.io/substitute=disabled"
 // +kubebuilder:printcolumn:name="Age",type="date",JSONPath=".metadata.creationTimestamp"

@@ -24,6 +24,14 @@ const (
 	LabelCluster = "fleet.fairway.dev/cluster"
 )
 
+// Labels of the Cluster Inventory API, and what they say of Fairway's ClusterProfiles.
+const (
+	// LabelClusterManager on a ClusterProfile names who keeps it.
+	LabelClusterManager = "x-k8s.io/cluster-manager"
+	// ClusterManager is Fairway's name there.
+	ClusterManager = "fairway"
+)
+
 // Labels that say whom an object on a workload cluster belongs to. They are looked for on the
 // object, then on its pod template, then on the Flux object that applied it.
 const (

@@ -229,6 +229,7 @@ func (r *Reconciler) forget(obj *fleetv1.WorkloadCluster) {
 	r.Remotes.Forget(id)
 	r.announced.forget(id)
 	r.surveys.forget(id)
+	r.unpublished.forget(obj.UID)
 	r.applied.forget(recentKey{id, setFlux}, recentKey{id, setSync}, recentKey{id, setAgent})
 }
 

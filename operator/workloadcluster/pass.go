@@ -23,9 +23,10 @@ type pass struct {
 	applier *flux.Applier
 	steps   []steps.Step
 
-	surveyed *steps.Step   // nil: no survey was made this time
-	renewed  *steps.Step   // nil: the credentials are not the operator's to renew
-	later    time.Duration // when either is looked at again; 0: it need not be asked for
+	surveyed  *steps.Step   // nil: no survey was made this time
+	renewed   *steps.Step   // nil: the credentials are not the operator's to renew
+	later     time.Duration // when either is looked at again; 0: it need not be asked for
+	published *steps.Step   // nil: there is to be no ClusterProfile
 
 	// What was learned for the status; zero values leave what stands there.
 	cloud    fleetv1.Cloud
@@ -44,7 +45,7 @@ func (p *pass) add(condition string, outcome steps.Outcome) {
 // all are the steps, with those that Ready does not mind.
 func (p *pass) all() []steps.Step {
 	var aside []steps.Step
-	for _, step := range []*steps.Step{p.renewed, p.surveyed} {
+	for _, step := range []*steps.Step{p.renewed, p.surveyed, p.published} {
 		if step != nil {
 			aside = append(aside, *step)
 		}

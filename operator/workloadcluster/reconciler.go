@@ -75,11 +75,12 @@ type Reconciler struct {
 	// Wake asks for a pass over the cluster with an id. It must be fast and safe for concurrent use, and may forget.
 	Wake func(id string)
 
-	versions  memo.Memo[flux.Version]
-	applied   recent
-	announced announcements
-	surveys   surveys
-	slow      places
+	versions    memo.Memo[flux.Version]
+	applied     recent
+	announced   announcements
+	surveys     surveys
+	slow        places
+	unpublished uids // clusters that are known to have no ClusterProfile of ours
 }
 
 // Reconcile is one pass over one cluster.
@@ -163,8 +164,12 @@ func (r *Reconciler) run(ctx context.Context, p *pass) {
 
 // finish writes what became of the pass: status, Kubernetes events, the platform's event.
 func (r *Reconciler) finish(ctx context.Context, p *pass, patcher *patch.SerialPatcher) (ctrl.Result, error) {
-	transitions := steps.Transitions(p.obj.Status.Conditions, p.all())
+	before := p.obj.DeepCopy().Status.Conditions
 	report(p)
+	if p.published = r.publish(ctx, p); p.published != nil {
+		steps.Set(p.obj, *p.published)
+	}
+	transitions := steps.Transitions(before, p.all())
 	if err := r.patch(ctx, p.obj, patcher); err != nil {
 		return ctrl.Result{}, err
 	}

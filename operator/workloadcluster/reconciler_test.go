@@ -46,6 +46,7 @@ func TestOnAPlatformCluster(t *testing.T) {
 		{"what the Fleet sets for agents reaches them, but for what they cannot use", passesSettings},
 		{"credentials of another cluster are replaced and told of", replacesCredentials},
 		{"a suspended cluster is left alone", suspends},
+		{"a cluster is published for other tools where the Fleet asks for it", publishesProfiles},
 		{"a cluster that leaves loses the agent and its credentials, and keeps Flux", detaches},
 		{"a cluster that uninstalls loses what Fairway installed", uninstalls},
 		{"a cluster that is gone for ever leaves by its deadline", leavesByDeadline},

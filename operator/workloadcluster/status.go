@@ -16,7 +16,7 @@ var stepConditions = []string{
 	fleetv1.ConditionReachable, fleetv1.ConditionFluxReady, fleetv1.ConditionSynced, fleetv1.ConditionAgentConnected,
 }
 
-var owned = steps.Owned(append([]string{fleetv1.ConditionAccessRenewed, fleetv1.ConditionSurveyed}, stepConditions...)...)
+var owned = steps.Owned(append([]string{fleetv1.ConditionAccessRenewed, fleetv1.ConditionSurveyed, fleetv1.ConditionProfilePublished}, stepConditions...)...)
 
 // report writes what a pass found into the status. What it did not learn keeps its last value.
 func report(p *pass) {
