@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help demo demo-down test unit stories faults bench compare fuzz fuzz-wire generate verify lint build manifests tools
+.PHONY: help demo demo-down test unit stories turning faults bench compare fuzz fuzz-wire generate verify lint build manifests tools
 
 # One set of build settings, so that every target shares the build cache.
 export CGO_ENABLED := 0
@@ -41,6 +41,8 @@ fuzz-wire: # what anybody on the bus, or on a cluster, can write: events, subjec
 	@$(MAKE) --no-print-directory fuzz FUZZ="api fleet/redact fleet/ownership"
 stories: ## What users need, over a whole fleet of real parts (ARGS="-run TestCrash")
 	cd e2e && go test ./stories -count=1 -parallel 8 -timeout 40m -v $(ARGS)
+turning: ## Clusters' tokens turn every minute for ten minutes, and the operator goes on
+	cd e2e && go test ./stories -count=1 -timeout 40m -v -run 'TestTurningTokens$$' -turning 10m $(ARGS)
 faults: ## What goes wrong between clusters and the hub, and that nothing is lost or told twice (ARGS="-run TestAHub")
 	cd e2e && go test ./faults -count=1 -timeout 15m -v $(ARGS)
 bench: ## Benchmarks beside a limit measured in the same run: a table, and bench.json
