@@ -110,6 +110,7 @@ const (
 	ReasonEventsUnreachable    = "EventsUnreachable"     // the hub's event bus does not answer the operator
 	ReasonEventsAddress        = "EventsAddressUnknown"  // agents have nothing to dial: no spec.events.url, no load balancer address
 	ReasonKeysDamaged          = "KeysDamaged"           // Secret fairway-keys lacks a part; it is never overwritten
+	ReasonKeysNotMoved         = "KeysNotMoved"          // the Fleet came from another platform, and Secret fairway-keys is not here, or another fleet's
 	ReasonSettingsInvalid      = "SettingsInvalid"       // the message names what agents go without, and how to mend it
 	ReasonNotRegistered        = "ClustersNotRegistered" // the message names the Cluster API Clusters that cannot join, and why
 )

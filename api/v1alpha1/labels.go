@@ -24,6 +24,13 @@ const (
 	LabelCluster = "fleet.fairway.dev/cluster"
 )
 
+// LabelMove on a Secret in the operator's namespace is for `clusterctl move`, which takes it along.
+const LabelMove = "clusterctl.cluster.x-k8s.io/move"
+
+// AnnotationKeys on the Fleet notes whose keys its event bus has: "<UID of the Fleet>/<public key of the account>". A Fleet
+// that came from another platform has another UID, and waits for these keys instead of making new ones.
+const AnnotationKeys = "fleet.fairway.dev/keys"
+
 // Labels of the Cluster Inventory API, and what they say of Fairway's ClusterProfiles.
 const (
 	// LabelClusterManager on a ClusterProfile names who keeps it.

@@ -45,9 +45,7 @@ func (s *Store) Agent(ctx context.Context, id string) (Identity, error) {
 			}
 			secret.Data, expires = data, user.Expires
 		}
-		if secret.Labels == nil {
-			secret.Labels = map[string]string{}
-		}
+		moves(secret)
 		secret.Labels[fleetv1.LabelCluster] = id
 		out = Identity{Creds: secret.Data[keyCreds], CA: root.Data[KeyCA], Expires: expires}
 		return nil

@@ -46,6 +46,7 @@ func (s *Store) Ensure(ctx context.Context, hosts []string, settings Settings) (
 func (s *Store) ensureKeys(ctx context.Context) (bool, error) {
 	secret := s.secret(KeysName)
 	return s.update(ctx, secret, func() error {
+		moves(secret)
 		if len(secret.Data) > 0 {
 			_, err := loadKeys(secret.Data)
 			return err

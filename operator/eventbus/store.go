@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
 	"github.com/fairway-dev/fairway/operator/natsauth"
 )
 
@@ -121,6 +122,14 @@ func withLabels(labels map[string]string) map[string]string {
 	return out
 }
 
+// moves marks what cannot be made again, so that `clusterctl move` of the namespace takes it along to another platform.
+func moves(secret *corev1.Secret) {
+	if secret.Labels == nil {
+		secret.Labels = map[string]string{}
+	}
+	secret.Labels[fleetv1.LabelMove] = ""
+}
+
 func (s *Store) secret(name string) *corev1.Secret {
 	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.Namespace, Name: name}, Type: corev1.SecretTypeOpaque}
 }
@@ -180,6 +189,16 @@ func (s *Store) Reader(ctx context.Context, name string, life time.Duration) (na
 		return natsauth.User{}, nil, err
 	}
 	return user, secret.Data[KeyCA], nil
+}
+
+// Account is the public key of the fleet's account, by which one fleet's keys are told from another's. ErrNoKeys as
+// Operator.
+func (s *Store) Account(ctx context.Context) (string, error) {
+	keys, _, err := s.keys(ctx)
+	if err != nil {
+		return "", err
+	}
+	return keys.Account(), nil
 }
 
 // Fingerprint changes when the fleet gets other keys or another authority. ErrNoKeys as Operator.

@@ -127,7 +127,13 @@ func (r *Reconciler) events(ctx context.Context, obj *fleetv1.Fleet) steps.Outco
 	if err != nil {
 		return steps.Internal(err)
 	}
+	if outcome, not := r.mayMakeKeys(ctx, obj); not {
+		return outcome
+	}
 	if _, err := r.Store.Ensure(ctx, hosts, eventbus.SettingsOf(obj)); err != nil {
+		return keysFailed(err)
+	}
+	if err := r.noteKeys(ctx, obj); err != nil {
 		return keysFailed(err)
 	}
 	if _, err := r.Store.Address(ctx, obj); err != nil {

@@ -100,6 +100,7 @@ func TestOnAPlatformCluster(t *testing.T) {
 		{"a bus that does not answer is told of", tellsOfBus},
 		{"a second pass writes nothing", writesNothing},
 		{"damaged keys are never overwritten", keepsKeys},
+		{"a Fleet that was moved waits for its keys", waitsForKeys},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, s) })
 	}
@@ -186,6 +187,8 @@ func hasDefaults(t *testing.T, s *suite) {
 		Events:    fleetv1.Events{Retention: metav1.Duration{Duration: 720 * time.Hour}},
 		Heartbeat: fleetv1.Heartbeat{Interval: metav1.Duration{Duration: 15 * time.Second}, MissesUntilUnknown: 3},
 		Ownership: fleetv1.Ownership{PlatformTeam: "platform", PlatformNamespaces: []string{"flux-system", "fairway-system", "kube-system"}},
+
+		ClusterProfiles: fleetv1.ClusterProfilesNone,
 	}
 	if diff := cmp.Diff(want, fleet.Spec); diff != "" {
 		t.Errorf("spec (-want +have):\n%s", diff)

@@ -94,6 +94,9 @@ func (k *Keys) Data() map[string][]byte {
 	}
 }
 
+// Account is the public key of the account that the fleet's streams are in: the same for as long as the keys are.
+func (k *Keys) Account() string { return publicOf(k.account) }
+
 // seedOf is a copy of a pair's seed. Pairs here are made from seeds, so they always have one.
 func seedOf(pair nkeys.KeyPair) []byte {
 	seed, err := pair.Seed()

@@ -306,7 +306,7 @@ func TestDecideCleanup(t *testing.T) {
 		"one that was never reached has nothing on it":        {departure{}, cleanup{platform: true}},
 		"one that is gone has nothing on it":                  {departure{reached: true, gone: true}, cleanup{platform: true}},
 		"a suspended one is left as it is":                    {departure{reached: true, suspended: true}, cleanup{platform: true}},
-		"one that moved goes on elsewhere":                    {departure{reached: true, moved: true, paused: true}, cleanup{platform: true}},
+		"one that moved goes on elsewhere":                    {departure{reached: true, moved: true, paused: true}, cleanup{}},
 		"a paused one waits":                                  {departure{reached: true, paused: true}, cleanup{wait: true}},
 		"one that never had its id touches nothing of others": {departure{stranger: true, reached: true}, cleanup{}},
 	} {

@@ -56,10 +56,8 @@ type cleanup struct {
 // decideCleanup says what is done for a cluster that leaves.
 func decideCleanup(d departure) cleanup {
 	switch {
-	case d.stranger:
+	case d.stranger, d.moved: // it goes on elsewhere, with the same credentials and under the same id
 		return cleanup{}
-	case d.moved:
-		return cleanup{platform: true}
 	case d.paused:
 		return cleanup{wait: true}
 	case d.suspended, !d.reached, d.gone:
