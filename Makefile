@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help demo demo-down test unit stories turning faults bench compare fuzz fuzz-wire generate verify lint build manifests tools
+.PHONY: help demo demo-down test unit stories turning move faults bench compare fuzz fuzz-wire generate verify lint build manifests tools
 
 # One set of build settings, so that every target shares the build cache.
 export CGO_ENABLED := 0
@@ -43,6 +43,8 @@ stories: ## What users need, over a whole fleet of real parts (ARGS="-run TestCr
 	cd e2e && go test ./stories -count=1 -parallel 8 -timeout 40m -v $(ARGS)
 turning: ## Clusters' tokens turn every minute for ten minutes, and the operator goes on
 	cd e2e && go test ./stories -count=1 -timeout 40m -v -run 'TestTurningTokens$$' -turning 10m $(ARGS)
+move: ## A fleet moves to another platform cluster by clusterctl, with ids, credentials and history (minutes; not part of test)
+	cd e2e && go test ./move -count=1 -timeout 20m -v $(ARGS)
 faults: ## What goes wrong between clusters and the hub, and that nothing is lost or told twice (ARGS="-run TestAHub")
 	cd e2e && go test ./faults -count=1 -timeout 15m -v $(ARGS)
 bench: ## Benchmarks beside a limit measured in the same run: a table, and bench.json

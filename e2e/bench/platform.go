@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"time"
 
@@ -68,6 +69,26 @@ func (r *Run) StartPlatform(ctx context.Context, o PlatformOptions) (*Platform, 
 	return p, nil
 }
 
+// StartNextPlatform starts a platform that takes the place of another: its cluster, the same CRDs and Cluster API's
+// reconcilers. The clouds go on following the other one until MoveClouds.
+func (r *Run) StartNextPlatform(ctx context.Context, of *Platform, o kube.Options) (*Platform, error) {
+	cluster, err := r.StartCluster(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.installCRDs(ctx, cluster); err != nil {
+		return nil, err
+	}
+	next := &Platform{Cluster: cluster, AWS: of.AWS, Azure: of.Azure}
+	next.ClusterAPI, err = r.startClusterAPI(ctx, cluster)
+	return next, err
+}
+
+// MoveClouds makes both clouds follow this platform.
+func (p *Platform) MoveClouds(ctx context.Context) error {
+	return errors.Join(p.AWS.MoveTo(ctx, p.Cluster), p.Azure.MoveTo(ctx, p.Cluster))
+}
+
 // installCRDs creates the CRDs and waits until each is served.
 func (r *Run) installCRDs(ctx context.Context, cluster *kube.Cluster) error {
 	manifest, err := os.ReadFile(r.Tools.File(tools.ProviderCRDs, tools.ClusterAPICRDs))
@@ -81,6 +102,7 @@ func (r *Run) installCRDs(ctx context.Context, cluster *kube.Cluster) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
 	for _, crd := range crds {
+		crd.SetLabels(withLabel(crd.GetLabels(), clusterctlLabel))
 		group.Go(func() error {
 			if err := cluster.Client().Create(groupCtx, crd); err != nil {
 				return fmt.Errorf("create %s: %w", crd.GetName(), err)
@@ -99,6 +121,15 @@ func (r *Run) installCRDs(ctx context.Context, cluster *kube.Cluster) error {
 		}
 		return nil
 	})
+}
+
+// clusterctlLabel is on everything that `clusterctl init` installs; `clusterctl move` takes along what is of such kinds.
+const clusterctlLabel = "clusterctl.cluster.x-k8s.io"
+
+func withLabel(labels map[string]string, name string) map[string]string {
+	out := map[string]string{name: ""}
+	maps.Copy(out, labels)
+	return out
 }
 
 func established(ctx context.Context, cluster *kube.Cluster, crd *unstructured.Unstructured) error {

@@ -50,6 +50,8 @@ type Options struct {
 	// EventsVia, when set, is told where the event bus listens, host:port, before anybody dials it, and answers with the
 	// address on 127.0.0.1 that agents dial instead.
 	EventsVia func(bus string) (string, error)
+	// HubVolume, when set, is a folder of this machine that is the hub's volume: what the hub keeps outlives its pod.
+	HubVolume string
 }
 
 // Fleet is a running fleet.

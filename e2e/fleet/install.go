@@ -13,6 +13,7 @@ import (
 	"github.com/fluxcd/pkg/apis/meta"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -31,14 +32,10 @@ const (
 	secretName           = "config-repository"
 )
 
-// install applies what (without a volume: the bench has no storage class) `fairway install --export` prints, and a Fleet.
+// install applies what `fairway install --export` prints, and a Fleet.
 func (f *Fleet) install(ctx context.Context) error {
 	f.say("installing Fairway on the platform: fairway install --export | kubectl apply --server-side -f -")
-	manifest, err := f.Fairway(ctx, "install", "--export", "--events-url", f.EventsURL, "--storage", "")
-	if err != nil {
-		return err
-	}
-	if err := f.Platform.ApplyYAML(ctx, []byte(manifest)); err != nil {
+	if err := f.applyManifests(ctx); err != nil {
 		return err
 	}
 	if err := f.apply(ctx, cloud.Namespace(Namespace), &corev1.Secret{
@@ -48,6 +45,39 @@ func (f *Fleet) install(ctx context.Context) error {
 		return err
 	}
 	return f.apply(ctx, f.fleet())
+}
+
+// applyManifests installs Fairway without a Fleet, and without a volume unless there is one: the bench has no storage class.
+func (f *Fleet) applyManifests(ctx context.Context) error {
+	storage := ""
+	if dir := f.options.HubVolume; dir != "" {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("create the hub's volume: %w", err)
+		}
+		storage = hubStorage
+		if err := f.apply(ctx, hubVolume(dir)); err != nil {
+			return err
+		}
+	}
+	manifest, err := f.Fairway(ctx, "install", "--export", "--events-url", f.EventsURL, "--storage", storage)
+	if err != nil {
+		return err
+	}
+	return f.Platform.ApplyYAML(ctx, []byte(manifest))
+}
+
+const hubStorage = "1Gi"
+
+// hubVolume is what a storage class would make for the hub's claim.
+func hubVolume(dir string) *corev1.PersistentVolume {
+	return &corev1.PersistentVolume{
+		ObjectMeta: metav1.ObjectMeta{Name: "hub-store"},
+		Spec: corev1.PersistentVolumeSpec{
+			Capacity:               corev1.ResourceList{corev1.ResourceStorage: resource.MustParse(hubStorage)},
+			AccessModes:            []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			PersistentVolumeSource: corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: dir}},
+		},
+	}
 }
 
 func (f *Fleet) fleet() *fleetv1.Fleet {

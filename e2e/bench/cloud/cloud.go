@@ -54,7 +54,6 @@ type Cloud struct {
 	options  Options
 	issuer   *issuer
 	log      *slog.Logger
-	stop     func() error
 
 	mu       sync.Mutex
 	clusters map[string]*workload // by the name of the Cluster
@@ -62,6 +61,7 @@ type Cloud struct {
 	delay    time.Duration
 	tokens   Tokens
 	wake     chan event.GenericEvent // of control planes that are to be looked at again
+	halt     func() error            // ends the following of the platform
 }
 
 // Tokens say how the tokens of kubeconfig Secrets turn.
@@ -95,25 +95,59 @@ func start(ctx context.Context, p provider, o Options) (*Cloud, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", p.name(), err)
 	}
-	// The stand-in outlives the call that starts it: Stop ends it.
-	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c := &Cloud{
 		provider: p, options: o, issuer: tokens, log: log,
 		clusters: map[string]*workload{}, never: map[string]bool{},
 		tokens: Tokens{Life: o.TokenLifetime, Overlap: o.TokenLifetime / 2}, wake: make(chan event.GenericEvent),
 	}
-	manager, err := c.manager()
-	if err != nil {
-		cancel()
+	if err := c.follow(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", p.name(), err), tokens.http.Close())
 	}
+	return c, nil
+}
+
+// follow begins to follow the platform.
+func (c *Cloud) follow(ctx context.Context) error {
+	manager, err := c.manager()
+	if err != nil {
+		return err
+	}
+	// The stand-in outlives the call that starts it: Stop ends it.
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 1)
 	go func() { done <- manager.Start(running) }()
-	c.stop = sync.OnceValue(func() error {
+	halt := sync.OnceValue(func() error {
 		cancel()
-		return errors.Join(<-done, tokens.http.Close())
+		return <-done
 	})
-	return c, nil
+	c.mu.Lock()
+	c.halt = halt
+	c.mu.Unlock()
+	return nil
+}
+
+// MoveTo makes the cloud follow another platform from now on, with the clusters that it has: what the providers on both do
+// between them when Cluster API's objects are moved.
+func (c *Cloud) MoveTo(ctx context.Context, platform *kube.Cluster) error {
+	if err := c.unfollow(); err != nil {
+		return fmt.Errorf("leave the platform %s: %w", c.options.Platform.Name, err)
+	}
+	c.mu.Lock()
+	c.options.Platform = platform
+	var addresses []string
+	for _, w := range c.clusters {
+		addresses = append(addresses, w.cluster.Address())
+	}
+	c.mu.Unlock()
+	return errors.Join(platform.AllowEgress(addresses...), c.follow(ctx))
+}
+
+// unfollow ends the following of the platform; the clusters run on.
+func (c *Cloud) unfollow() error {
+	c.mu.Lock()
+	halt := c.halt
+	c.mu.Unlock()
+	return halt()
 }
 
 func (c *Cloud) manager() (ctrl.Manager, error) {
@@ -149,7 +183,7 @@ func (c *Cloud) manager() (ctrl.Manager, error) {
 
 // Stop ends the stand-in; the clusters that it started run on until their supervisor ends them. It is
 // safe to call it again.
-func (c *Cloud) Stop() error { return c.stop() }
+func (c *Cloud) Stop() error { return errors.Join(c.unfollow(), c.issuer.http.Close()) }
 
 // Cluster returns the real cluster behind a Cluster API Cluster, nil while there is none. Its Stop
 // and Resume are an outage of the cloud.

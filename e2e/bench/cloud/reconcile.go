@@ -46,10 +46,13 @@ func (r *controlPlaneReconciler) Reconcile(ctx context.Context, request ctrl.Req
 	if err := r.client.Get(ctx, request.NamespacedName, object); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	owner := ownerCluster(object)
+	if paused, err := r.paused(ctx, object.GetNamespace(), owner); err != nil || paused {
+		return ctrl.Result{RequeueAfter: pausePoll}, err
+	}
 	if !object.GetDeletionTimestamp().IsZero() {
 		return ctrl.Result{}, r.remove(ctx, object)
 	}
-	owner := ownerCluster(object)
 	if owner == "" {
 		return ctrl.Result{}, nil // Cluster API's own change to the object brings it back here
 	}
@@ -77,6 +80,22 @@ func ownerCluster(object *unstructured.Unstructured) string {
 		}
 	}
 	return ""
+}
+
+// pausePoll is how often a Cluster that is paused is looked at: the pause is not the object's that is watched.
+const pausePoll = time.Second
+
+// paused says whether Cluster API's pause is on: objects that `clusterctl move` takes away, or brings, are left alone.
+func (r *controlPlaneReconciler) paused(ctx context.Context, namespace, owner string) (bool, error) {
+	if owner == "" {
+		return false, nil
+	}
+	cluster := empty(clusterKind)
+	if err := r.reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: owner}, cluster); err != nil {
+		return false, client.IgnoreNotFound(err)
+	}
+	paused, _, err := unstructured.NestedBool(cluster.Object, "spec", "paused")
+	return paused, err
 }
 
 // hold keeps the object until its cluster is gone.

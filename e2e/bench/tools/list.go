@@ -15,6 +15,7 @@ const (
 	ProviderCRDs     = "providercrds"     // renders the CRDs of Cluster API, CAPA and CAPZ
 	Fairway          = "fairway"          // Fairway's own operator, hub, agent and CLI
 	NATS             = "natscli"          // NATS' own command line, nats
+	Clusterctl       = "clusterctl"       // Cluster API's own command line
 )
 
 // Files that are made by a tool, beside its binaries.
@@ -84,6 +85,7 @@ func All() []Tool {
 			also: []string{finishSource},
 		},
 		{Name: NATS, Dir: toolDir(NATS), Takes: "about 2 minutes", packages: []string{"github.com/nats-io/natscli/nats"}, aside: true},
+		{Name: Clusterctl, Dir: toolDir(Clusterctl), Takes: "about 2 minutes", packages: []string{"sigs.k8s.io/cluster-api/cmd/clusterctl"}, aside: true},
 	}
 }
 
