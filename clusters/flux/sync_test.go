@@ -168,6 +168,20 @@ func TestSyncState(t *testing.T) {
 			SyncState{Reconciling: true, Reason: "Syncing", Message: "the root Kustomization is at work"},
 		},
 		{
+			"the root is at work again on what it has applied", source(nil),
+			root(func(k *kustomizev1.Kustomization) {
+				k.Status.Conditions = ready(metav1.ConditionUnknown, "Progressing", "Reconciliation in progress", 1)
+			}),
+			SyncState{Reconciling: true, Again: true, Reason: "Syncing", Message: "the root Kustomization is at work", Revision: revision},
+		},
+		{
+			"the root is at work on a newer commit", source(func(s *sourcev1.GitRepository) { s.Status.Artifact.Revision = newer }),
+			root(func(k *kustomizev1.Kustomization) {
+				k.Status.Conditions = ready(metav1.ConditionUnknown, "Progressing", "Reconciliation in progress", 1)
+			}),
+			SyncState{Reconciling: true, Reason: "Syncing", Message: "the root Kustomization is at work", Revision: revision},
+		},
+		{
 			"the root was changed and not looked at again", source(nil),
 			root(func(k *kustomizev1.Kustomization) { k.Generation = 2 }),
 			SyncState{Reconciling: true, Reason: "Syncing", Message: "the root Kustomization is at work", Revision: revision},

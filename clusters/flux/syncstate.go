@@ -21,6 +21,7 @@ import (
 type SyncState struct {
 	Ready       bool   // the root Kustomization has applied a revision, and its source is well
 	Reconciling bool   // it is at work: on its first revision, on a newer one, or trying again
+	Again       bool   // it is at work on what it applied last, as it is at each interval; whether that was well it does not say
 	Failed      bool   // it, or its source, reports a failure
 	Reason      string // ReasonSucceeded, ReasonSyncing, ReasonSyncFailed or ReasonSuspended of api/v1alpha1
 	Message     string // which of the two objects, and what it says
@@ -95,14 +96,24 @@ func decide(source *sourcev1.GitRepository, root *kustomizev1.Kustomization, fro
 	case to.failed:
 		return failed("the cluster's folder cannot be applied", to)
 	case !to.ready:
-		return waiting("the root Kustomization is at work")
+		state := waiting("the root Kustomization is at work")
+		state.Again = root.Status.ObservedGeneration == root.Generation && // which moves on success only
+			source.Status.Artifact != nil && source.Status.Artifact.Revision == root.Status.LastAppliedRevision
+		return state
 	}
-	state := SyncState{Ready: true, Reason: fleetv1.ReasonSucceeded, Message: "applied " + root.Status.LastAppliedRevision}
+	state := SyncState{Ready: true, Reason: fleetv1.ReasonSucceeded, Message: applied(root.Status.LastAppliedRevision)}
 	if source.Status.Artifact != nil && source.Status.Artifact.Revision != root.Status.LastAppliedRevision {
 		state.Reconciling = true
 		state.Message += "; " + source.Status.Artifact.Revision + " is on its way"
 	}
 	return state
+}
+
+func applied(revision string) string { return "applied " + revision }
+
+// Still is the state of a root Kustomization that is at work again and was well before: what it has applied is there.
+func (s SyncState) Still() SyncState {
+	return SyncState{Ready: true, Reconciling: true, Reason: fleetv1.ReasonSucceeded, Message: applied(s.Revision), Revision: s.Revision}
 }
 
 // condition is what an object says of its readiness, for its newest generation only.

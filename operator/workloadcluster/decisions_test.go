@@ -393,3 +393,31 @@ func TestRegistration(t *testing.T) {
 		t.Errorf("%v %v %+v", err, e.Validate(), e)
 	}
 }
+
+func TestFluxLooksAtEachInterval(t *testing.T) {
+	const revision = "main@sha1:1"
+	again := flux.SyncState{Reconciling: true, Again: true, Reason: fleetv1.ReasonSyncing, Revision: revision}
+	for name, c := range map[string]struct {
+		state   flux.SyncState
+		synced  metav1.ConditionStatus
+		applied string
+		ready   bool
+	}{
+		"of a cluster that is well it is no news":            {again, metav1.ConditionTrue, revision, true},
+		"after a failure it is not well before Flux says so": {again, metav1.ConditionFalse, revision, false},
+		"nor is one of which nothing is known yet":           {again, metav1.ConditionUnknown, "", false},
+		"of a revision that is new it is":                    {again, metav1.ConditionTrue, "main@sha1:0", false},
+		"a newer commit is under way, not well":              {flux.SyncState{Reconciling: true, Reason: fleetv1.ReasonSyncing, Revision: revision}, metav1.ConditionTrue, revision, false},
+		"a failure is a failure":                             {flux.SyncState{Failed: true, Reason: fleetv1.ReasonSyncFailed, Revision: revision}, metav1.ConditionTrue, revision, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			obj := &fleetv1.WorkloadCluster{}
+			obj.Status.Flux.Revision = c.applied
+			obj.Status.Conditions = []metav1.Condition{{Type: fleetv1.ConditionSynced, Status: c.synced}}
+			got := withoutLooks(c.state, obj)
+			if got.Ready != c.ready || !got.Reconciling && !got.Failed {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}

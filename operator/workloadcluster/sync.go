@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/fluxcd/pkg/runtime/conditions"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -30,6 +31,7 @@ func (r *Reconciler) sync(ctx context.Context, p *pass, ready steps.Outcome) ste
 		return clusterFailed(err)
 	}
 	p.revision = state.Revision
+	state = withoutLooks(state, p.obj)
 	outcome = syncOutcome(state)
 	if outcome.State != steps.Done || state.Reconciling {
 		outcome.After = r.pollSince(p, fleetv1.ConditionSynced)
@@ -95,6 +97,15 @@ func values(obj *fleetv1.WorkloadCluster, cloud fleetv1.Cloud) map[string]string
 		}
 	}
 	return out
+}
+
+// withoutLooks takes Flux's look at each interval for no news of a cluster that is well: it says nothing while it looks, and
+// what it finds in the end.
+func withoutLooks(state flux.SyncState, obj *fleetv1.WorkloadCluster) flux.SyncState {
+	if state.Again && state.Revision == obj.Status.Flux.Revision && conditions.IsTrue(obj, fleetv1.ConditionSynced) {
+		return state.Still()
+	}
+	return state
 }
 
 // syncOutcome is what the cluster's root Kustomization and its source come to.
