@@ -237,3 +237,22 @@ func TestBadOptionsAreRefused(t *testing.T) {
 		})
 	}
 }
+
+// clusterctl looks at kinds that its own label is on, and of these takes along what the other label is on.
+func TestClusterctlMoveTakesEveryKind(t *testing.T) {
+	found := 0
+	for _, obj := range objectsOf(t, variants["plain"]) {
+		if obj.GetKind() != "CustomResourceDefinition" {
+			continue
+		}
+		found++
+		for _, label := range []string{"clusterctl.cluster.x-k8s.io", "clusterctl.cluster.x-k8s.io/move-hierarchy"} {
+			if _, ok := obj.GetLabels()[label]; !ok {
+				t.Errorf("%s lacks the label %s", obj.GetName(), label)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("there are no definitions")
+	}
+}

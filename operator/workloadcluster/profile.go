@@ -65,8 +65,12 @@ func (r *Reconciler) writeProfile(ctx context.Context, obj *fleetv1.WorkloadClus
 	if !installed {
 		return errNoProfiles
 	}
-	if have, err := r.profile(ctx, obj); err != nil || have != nil && !inventory.OwnedBy(have, obj.UID) {
-		return errors.Join(err, taken(have))
+	have, err := r.profile(ctx, obj)
+	switch {
+	case err != nil:
+		return err
+	case have != nil && !inventory.OwnedBy(have, obj.UID):
+		return errProfileTaken
 	}
 	main, status := inventory.Parts(inventory.Profile(obj))
 	if err := r.Apply(ctx, client.ApplyConfigurationFromUnstructured(main), client.FieldOwner(r.FieldOwner), client.ForceOwnership); err != nil {
@@ -76,13 +80,6 @@ func (r *Reconciler) writeProfile(ctx context.Context, obj *fleetv1.WorkloadClus
 		return fmt.Errorf("apply status of ClusterProfile: %w", err)
 	}
 	return nil
-}
-
-func taken(profile *unstructured.Unstructured) error {
-	if profile == nil {
-		return nil
-	}
-	return errProfileTaken
 }
 
 // profile reads what is there of the cluster's name; nil when there is none.
