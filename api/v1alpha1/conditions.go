@@ -20,6 +20,7 @@ const (
 	ConditionEventsReady           = "EventsReady"           // keys are made and the stream answers
 	ConditionSettingsAccepted      = "SettingsAccepted"      // agents can use spec.ownership and spec.events.redact as they are
 	ConditionClustersRegistered    = "ClustersRegistered"    // every selected Cluster API Cluster has joined; not needed for Ready
+	ConditionFluxUpgraded          = "FluxUpgraded"          // every cluster that can be has the newest Flux in range; not needed for Ready
 )
 
 // Reasons that several conditions share.
@@ -113,4 +114,14 @@ const (
 	ReasonKeysNotMoved         = "KeysNotMoved"          // the Fleet came from another platform, and Secret fairway-keys is not here, or another fleet's
 	ReasonSettingsInvalid      = "SettingsInvalid"       // the message names what agents go without, and how to mend it
 	ReasonNotRegistered        = "ClustersNotRegistered" // the message names the Cluster API Clusters that cannot join, and why
+)
+
+// Reasons of FluxUpgraded.
+const (
+	ReasonUpToDate     = "UpToDate"     // every cluster that is not skipped or left out has the version
+	ReasonUpgrading    = "Upgrading"    // the clusters of a ring get the version
+	ReasonSoaking      = "Soaking"      // a ring has it, and the next one waits until it has been healthy for long enough
+	ReasonHalted       = "Halted"       // a cluster that got it failed: no other one gets it
+	ReasonRingSilent   = "RingSilent"   // no cluster of a ring can be reached, so nothing shows that the version works there
+	ReasonRingsInvalid = "RingsInvalid" // the selector of a ring cannot be read
 )

@@ -109,6 +109,11 @@ type FluxDistribution struct {
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:XValidation:rule="['source-controller','kustomize-controller'].all(c, c in self)",message="source-controller and kustomize-controller are needed on every cluster"
 	Components []FluxComponent `json:"components,omitempty"`
+
+	// upgrade says in which order clusters that have a Flux get a newer one.
+	// +optional
+	// +kubebuilder:default={}
+	Upgrade FluxUpgrade `json:"upgrade,omitzero"`
 }
 
 // FluxComponent is the name of a Flux controller.
@@ -266,6 +271,10 @@ type FleetStatus struct {
 	// fluxVersion is the version that the range stands for now.
 	// +optional
 	FluxVersion string `json:"fluxVersion,omitempty"`
+
+	// fluxUpgrade is how far clusters have got on their way to that version.
+	// +optional
+	FluxUpgrade FluxUpgradeStatus `json:"fluxUpgrade,omitzero"`
 }
 
 // ClusterCounts counts workload clusters.
@@ -292,6 +301,7 @@ type ClusterCounts struct {
 // +kubebuilder:printcolumn:name="Status",type="string",JSONPath=".status.conditions[?(@.type==\"Ready\")].message"
 // +kubebuilder:printcolumn:name="Clusters",type="integer",JSONPath=".status.clusters.total"
 // +kubebuilder:printcolumn:name="Flux",type="string",JSONPath=".status.fluxVersion"
+// +kubebuilder:printcolumn:name="Upgrade",type="string",JSONPath=".status.conditions[?(@.type==\"FluxUpgraded\")].reason",priority=1
 // +kubebuilder:printcolumn:name="Revision",type="string",JSONPath=".status.configRevision",priority=1
 // +kubebuilder:validation:XValidation:rule="self.metadata.name == 'default'",message="there is one Fleet; name it default"
 type Fleet struct {

@@ -39,6 +39,12 @@ const (
 	ClusterManager = "fairway"
 )
 
+// AnnotationFluxFailed on a WorkloadCluster remembers that a version of Flux failed there: the version, a
+// space, when, a space, and why. It halts the fleet's upgrade to that version until the cluster is healthy
+// on the version that it should have, or somebody takes the annotation off. It is no status, which
+// clusterctl move would lose.
+const AnnotationFluxFailed = "fleet.fairway.dev/flux-failed"
+
 // Labels that say whom an object on a workload cluster belongs to. They are looked for on the
 // object, then on its pod template, then on the Flux object that applied it.
 const (

@@ -122,7 +122,8 @@ type ClusterFlux struct {
 	// +kubebuilder:validation:Enum=Managed;Existing;TakeOver
 	Install FluxInstall `json:"install,omitempty"`
 
-	// version pins this cluster to a version or range other than the Fleet's.
+	// version pins this cluster to a version or range other than the Fleet's. It is put there at once,
+	// and upgrades of the fleet leave the cluster out.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Version string `json:"version,omitempty"`
@@ -266,6 +267,18 @@ type FluxStatus struct {
 	// version of Flux that is installed.
 	// +optional
 	Version string `json:"version,omitempty"`
+
+	// attemptedVersion was put on the cluster last, whether it came up or not.
+	// +optional
+	AttemptedVersion string `json:"attemptedVersion,omitempty"`
+
+	// attemptedAt is when that began.
+	// +optional
+	AttemptedAt *metav1.Time `json:"attemptedAt,omitempty"`
+
+	// previousVersion was there when attemptedVersion was put on the cluster; empty when there was none.
+	// +optional
+	PreviousVersion string `json:"previousVersion,omitempty"`
 
 	// digest of the manifests it was installed from.
 	// +optional
