@@ -17,6 +17,8 @@ import (
 	"github.com/fairway-dev/fairway/api/event"
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
 	"github.com/fairway-dev/fairway/operator/eventbus"
+	"github.com/fairway-dev/fairway/operator/fleet"
+	"github.com/fairway-dev/fairway/operator/rings"
 	"github.com/fairway-dev/fairway/operator/workloadcluster"
 )
 
@@ -36,10 +38,10 @@ var errNotConnected = errors.New("the operator is not connected to the event bus
 // known of agents, and publishes the platform's own events. The bus may come long after the
 // operator, and may go: nothing waits for it.
 type feed struct {
-	store *eventbus.Store
-	fleet client.Reader
-	url   string
-	clock clock.PassiveClock
+	store    *eventbus.Store
+	platform client.Reader
+	url      string
+	clock    clock.PassiveClock
 
 	clusters, fleets chan genericevent.GenericEvent // wake the reconcilers
 
@@ -53,9 +55,9 @@ type blindness struct {
 	why   error
 }
 
-func newFeed(store *eventbus.Store, fleet client.Reader, url string, now clock.PassiveClock) *feed {
+func newFeed(store *eventbus.Store, platform client.Reader, url string, now clock.PassiveClock) *feed {
 	f := &feed{
-		store: store, fleet: fleet, url: url, clock: now,
+		store: store, platform: platform, url: url, clock: now,
 		clusters: make(chan genericevent.GenericEvent, wakeBuffer),
 		fleets:   make(chan genericevent.GenericEvent, 1),
 	}
@@ -99,7 +101,26 @@ func (f *feed) Agent(id string) (workloadcluster.Agent, bool) {
 	}, heard
 }
 
-// Blind implements workloadcluster.Agents.
+// Flux implements fleet.View.
+func (f *feed) Flux(id string, since time.Time) fleet.Health {
+	s := f.session.Load()
+	if s == nil {
+		return fleet.Health{}
+	}
+	a, heard := s.view.Agent(f.clock.Now(), id)
+	seen := s.view.FluxHealth(id, since)
+	out := fleet.Health{Connected: a.Connected && a.Snapshot, Calm: seen.Calm}
+	if heard && !a.Connected && !a.LastHeartbeat.IsZero() {
+		out.Silent = &rings.Trouble{Reason: fleetv1.ReasonAgentSilent, Since: a.LastHeartbeat,
+			Message: "no heartbeat since " + a.LastHeartbeat.UTC().Format(time.RFC3339)}
+	}
+	if failure := seen.Failure; failure != nil {
+		out.Failure = &rings.Trouble{Reason: failure.Reason, Message: failure.Object + ": " + failure.Message, Since: failure.Since}
+	}
+	return out
+}
+
+// Blind implements workloadcluster.Agents and fleet.View.
 func (f *feed) Blind() (time.Time, error) {
 	b := f.blinding.Load()
 	return b.since, b.why

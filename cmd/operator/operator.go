@@ -97,8 +97,9 @@ func wire(ctx context.Context, mgr manager.Manager, o *options) error {
 	catalog := flux.NewCatalog()
 	recorder := mgr.GetEventRecorder(fieldOwner)
 
+	upgrades := &fleet.Upgrades{Changed: bus.wake}
 	fleets := &fleet.Reconciler{
-		Client: mgr.GetClient(), Recorder: recorder, Store: store, Catalog: catalog, Bus: bus,
+		Client: mgr.GetClient(), Recorder: recorder, Store: store, Catalog: catalog, Bus: bus, View: bus, Upgrades: upgrades,
 		Clock: now, Namespace: o.namespace, FieldOwner: fieldOwner,
 	}
 	if err := fleets.SetupWithManager(mgr, fleet.Options{Clusters: watcher, Wake: bus.fleets}); err != nil {
@@ -107,7 +108,7 @@ func wire(ctx context.Context, mgr manager.Manager, o *options) error {
 	clusters := &workloadcluster.Reconciler{
 		Client: mgr.GetClient(), Recorder: recorder, Store: store, Catalog: catalog,
 		Remotes: remote.NewPool(remote.Options{Scheme: mgr.GetScheme(), FieldOwner: fieldOwner, Answered: bus.wake}),
-		Agents:  bus, Announcer: bus, Wake: bus.wake,
+		Agents:  bus, Announcer: bus, Wake: bus.wake, Upgrades: upgrades,
 		Clock: now, Namespace: o.namespace, AgentImage: o.agentImage, FieldOwner: fieldOwner,
 	}
 	err := clusters.SetupWithManager(ctx, mgr, workloadcluster.Options{Concurrency: o.concurrency, Clusters: watcher, Wake: bus.clusters})

@@ -139,7 +139,7 @@ func (s *session) reject(subject string, err error) {
 }
 
 // apply folds one message. Of the root Kustomization's events the cluster's reconciler hears at
-// once, since nothing on the platform watches the cluster.
+// once, since nothing on the platform watches the cluster; and the Fleet's of failures that may halt an upgrade.
 func (f *feed) apply(s *session, m bus.Message) {
 	e, err := event.Decode(m.Data)
 	if err != nil {
@@ -150,6 +150,9 @@ func (f *feed) apply(s *session, m bus.Message) {
 	s.view.Apply(view.Record{Sequence: m.Sequence, Stored: m.Stored, Cluster: m.Subject.Cluster, Event: &e})
 	if m.Sequence > s.end && e.Subject == root.String() {
 		f.wake(m.Subject.Cluster)
+	}
+	if m.Sequence > s.end && view.OfFlux(&e) {
+		f.wakeFleet()
 	}
 }
 
@@ -162,7 +165,7 @@ func (f *feed) fingerprint(ctx context.Context) (mark string, misses int, err er
 		return "", 0, err
 	}
 	fleet := &fleetv1.Fleet{}
-	if err := f.fleet.Get(ctx, client.ObjectKey{Name: fleetv1.FleetName}, fleet); client.IgnoreNotFound(err) != nil {
+	if err := f.platform.Get(ctx, client.ObjectKey{Name: fleetv1.FleetName}, fleet); client.IgnoreNotFound(err) != nil {
 		return "", 0, fmt.Errorf("get Fleet: %w", err)
 	}
 	misses = int(fleet.Spec.Heartbeat.MissesUntilUnknown)

@@ -26,7 +26,9 @@ func TestFluxHealthTellsOfWhatBeganSince(t *testing.T) {
 	}{
 		"a cluster of which nothing failed is well": {do: func(*agent) {}},
 		"a controller that crashes": {
-			do:   func(a *agent) { a.episode(event.EpisodeOpened, controller, failure("e1", "CrashLoopBackOff", time.Minute)) },
+			do: func(a *agent) {
+				a.episode(event.EpisodeOpened, controller, failure("e1", "CrashLoopBackOff", time.Minute))
+			},
 			want: FluxHealth{Failure: told(controller, "CrashLoopBackOff", time.Minute)}},
 		"a Kustomization that cannot be built": {
 			do:   func(a *agent) { a.episode(event.EpisodeOpened, rootObject, failure("e1", "BuildFailed", time.Minute)) },
@@ -52,7 +54,9 @@ func TestFluxHealthTellsOfWhatBeganSince(t *testing.T) {
 			},
 			want: FluxHealth{Calm: start.Add(4 * time.Second)}},
 		"a clock that is fast is allowed for": {
-			do:   func(a *agent) { a.episode(event.EpisodeOpened, controller, failure("e1", "CrashLoopBackOff", time.Minute)) },
+			do: func(a *agent) {
+				a.episode(event.EpisodeOpened, controller, failure("e1", "CrashLoopBackOff", time.Minute))
+			},
 			skew: 2 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,6 @@
 // Package fleet reconciles the Fleet: it looks whether the config repository, the Flux artifact and
-// the event bus can be used, makes the bus's keys, and registers the Cluster API Clusters that the
-// Fleet selects.
+// the event bus can be used, makes the bus's keys, registers the Cluster API Clusters that the Fleet
+// selects, and says which clusters may have a new version of Flux.
 package fleet
 
 import (
@@ -52,6 +52,8 @@ type Reconciler struct {
 	Store      *eventbus.Store
 	Catalog    Catalog
 	Bus        Bus
+	View       View
+	Upgrades   *Upgrades
 	Clock      clock.PassiveClock
 	Namespace  string // of the operator
 	FieldOwner string
@@ -66,6 +68,7 @@ type findings struct {
 	counts   fleetv1.ClusterCounts
 	revision string
 	version  string
+	upgrade  *fleetv1.FluxUpgradeStatus // nil: nothing was learned of it
 }
 
 // Reconcile is one pass.
@@ -118,6 +121,11 @@ func (r *Reconciler) observe(ctx context.Context, obj *fleetv1.Fleet) (findings,
 		return found, fmt.Errorf("list WorkloadClusters: %w", err)
 	}
 	found.counts = count(clusters.Items)
+	var upgrade steps.Outcome
+	upgrade, found.upgrade = r.upgrade(ctx, obj, found.version, clusters.Items)
+	if found.upgrade != nil || upgrade.Err != nil {
+		found.steps = append(found.steps, steps.Step{Condition: fleetv1.ConditionFluxUpgraded, Outcome: upgrade})
+	}
 	return found, nil
 }
 

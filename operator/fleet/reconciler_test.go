@@ -15,8 +15,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/tools/events"
 	clocktesting "k8s.io/utils/clock/testing"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -32,6 +34,7 @@ type suite struct {
 	c     client.Client
 	clock *clocktesting.FakePassiveClock
 	bus   *busState
+	view  *view
 }
 
 // busState is the operator's connection to the bus, which does not run here.
@@ -41,9 +44,9 @@ func (b *busState) Check() error { return b.err }
 
 func newSuite(t *testing.T) *suite {
 	t.Helper()
-	s := &suite{c: platformtest.Platform(t).Client, clock: clocktesting.NewFakePassiveClock(time.Now()), bus: &busState{}}
+	s := &suite{c: platformtest.Platform(t).Client, clock: clocktesting.NewFakePassiveClock(time.Now()), bus: &busState{}, view: &view{}}
 	s.Reconciler = &Reconciler{
-		Client: s.c, Recorder: events.NewFakeRecorder(100), Catalog: flux.NewCatalog(), Bus: s.bus, Clock: s.clock,
+		Client: s.c, Recorder: events.NewFakeRecorder(100), Catalog: flux.NewCatalog(), Bus: s.bus, View: s.view, Upgrades: &Upgrades{}, Clock: s.clock,
 		Store:     &eventbus.Store{Client: s.c, Namespace: fleetv1.SystemNamespace, Life: time.Hour, Now: s.clock.Now},
 		Namespace: fleetv1.SystemNamespace, FieldOwner: "fairway-operator",
 	}
@@ -99,6 +102,9 @@ func TestOnAPlatformCluster(t *testing.T) {
 		{"without an address agents have nothing to dial", tellsOfAddress},
 		{"a bus that does not answer is told of", tellsOfBus},
 		{"a second pass writes nothing", writesNothing},
+		{"an upgrade halts at a cluster that fails, remembers it, and goes on when it is mended", haltsUpgrade},
+		{"rings that cannot be read hold everything", holdsWithoutRings},
+		{"while nothing can be seen nothing goes on, and a restart is no news", holdsWhileBlind},
 		{"damaged keys are never overwritten", keepsKeys},
 		{"a Fleet that was moved waits for its keys", waitsForKeys},
 	} {
@@ -131,6 +137,14 @@ func refusesInvalid(t *testing.T, s *suite) {
 		"a team that is no namespace":  {func(f *fleetv1.Fleet) { f.Spec.Ownership.DefaultTeam = "The Team" }, "defaultTeam"},
 		"an alias of an alias":         {func(f *fleetv1.Fleet) { f.Spec.Ownership.TeamAliases = map[string]fleetv1.TeamName{"a": "b", "b": "c"} }, "an alias must stand for a team"},
 		"a namespace that is none":     {func(f *fleetv1.Fleet) { f.Spec.Ownership.PlatformNamespaces = []string{"kube_system"} }, "platformNamespaces"},
+		"no cluster at a time":         {upgrades(func(u *fleetv1.FluxUpgrade) { u.MaxConcurrent = ptr.To(intstr.FromInt32(0)) }), "maxConcurrent must be at least 1"},
+		"a percentage of nothing":      {upgrades(func(u *fleetv1.FluxUpgrade) { u.MaxConcurrent = ptr.To(intstr.FromString("0%")) }), "maxConcurrent"},
+		"a quick verdict":              {upgrades(func(u *fleetv1.FluxUpgrade) { u.Timeout.Duration = time.Second }), "timeout must be between 30s and 24h"},
+		"a soak of weeks":              {upgrades(soaks("a", 200*time.Hour)), "soak must be between 0s and 168h"},
+		"a soak that is over before":   {upgrades(soaks("a", -time.Hour)), "soak must be between 0s and 168h"},
+		"the ring of all others":       {upgrades(soaks("others", 0)), "the name others"},
+		"a ring after that of all":     {upgrades(soaks("a", 0), soaks("b", 0)), "it must be the last"},
+		"two rings of one name":        {upgrades(soaks("a", 0), soaks("a", 0)), "Duplicate value"},
 		"no patience":                  {func(f *fleetv1.Fleet) { f.Spec.Heartbeat.MissesUntilUnknown = 1 }, "missesUntilUnknown"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -140,6 +154,21 @@ func refusesInvalid(t *testing.T, s *suite) {
 				t.Errorf("created, or refused for another reason than %q: %v", c.want, err)
 			}
 		})
+	}
+}
+
+func upgrades(changes ...func(*fleetv1.FluxUpgrade)) func(*fleetv1.Fleet) {
+	return func(f *fleetv1.Fleet) {
+		for _, change := range changes {
+			change(&f.Spec.Flux.Upgrade)
+		}
+	}
+}
+
+// soaks adds a ring of all clusters.
+func soaks(name string, soak time.Duration) func(*fleetv1.FluxUpgrade) {
+	return func(u *fleetv1.FluxUpgrade) {
+		u.Rings = append(u.Rings, fleetv1.UpgradeRing{Name: name, Soak: metav1.Duration{Duration: soak}})
 	}
 }
 
@@ -183,6 +212,7 @@ func hasDefaults(t *testing.T, s *suite) {
 		Flux: fleetv1.FluxDistribution{
 			Artifact: "oci://ghcr.io/fluxcd/flux-manifests", Version: "2.9.x", Registry: "ghcr.io/fluxcd",
 			Components: []fleetv1.FluxComponent{"source-controller", "kustomize-controller", "helm-controller", "notification-controller"},
+			Upgrade:    fleetv1.FluxUpgrade{MaxConcurrent: ptr.To(intstr.FromInt32(10)), Timeout: metav1.Duration{Duration: 10 * time.Minute}},
 		},
 		Events:    fleetv1.Events{Retention: metav1.Duration{Duration: 720 * time.Hour}},
 		Heartbeat: fleetv1.Heartbeat{Interval: metav1.Duration{Duration: 15 * time.Second}, MissesUntilUnknown: 3},

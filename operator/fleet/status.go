@@ -12,7 +12,11 @@ import (
 )
 
 var owned = steps.Owned(fleetv1.ConditionConfigRepositoryReady, fleetv1.ConditionFluxArtifactReady,
-	fleetv1.ConditionEventsReady, fleetv1.ConditionSettingsAccepted, fleetv1.ConditionClustersRegistered)
+	fleetv1.ConditionEventsReady, fleetv1.ConditionSettingsAccepted, fleetv1.ConditionClustersRegistered, fleetv1.ConditionFluxUpgraded)
+
+// optional are the conditions that Ready does not mind. Clusters that cannot join are the business of who
+// labels them, and those that wait for a newer Flux run with what they have: the fleet is well without.
+var optional = []string{fleetv1.ConditionClustersRegistered, fleetv1.ConditionFluxUpgraded}
 
 // report writes what one pass found into the status. What could not be learned this time keeps its
 // last value.
@@ -28,15 +32,16 @@ func report(obj *fleetv1.Fleet, found findings) {
 	if requested, ok := meta.ReconcileAnnotationValue(obj.Annotations); ok {
 		status.SetLastHandledReconcileRequest(requested)
 	}
-	// Clusters that cannot join are the business of who labels them: the fleet is well without.
-	needed := slices.DeleteFunc(slices.Clone(found.steps), func(s steps.Step) bool {
-		return s.Condition == fleetv1.ConditionClustersRegistered
-	})
-	optional := slices.DeleteFunc(slices.Clone(found.steps), func(s steps.Step) bool {
-		return s.Condition != fleetv1.ConditionClustersRegistered
-	})
-	for _, step := range optional {
-		steps.Set(obj, step)
+	if found.upgrade != nil {
+		status.FluxUpgrade = *found.upgrade
+	}
+	var needed []steps.Step
+	for _, step := range found.steps {
+		if slices.Contains(optional, step.Condition) {
+			steps.Set(obj, step)
+		} else {
+			needed = append(needed, step)
+		}
 	}
 	steps.Report(obj, needed, fmt.Sprintf("the config repository, Flux %s and the event bus can be used", status.FluxVersion))
 }

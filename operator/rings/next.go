@@ -161,7 +161,7 @@ func (d *Decision) speak(in Input, all []member, present Ring, granted map[strin
 		w := Word{Target: in.Target, Version: cmp.Or(m.Tried, m.Installed)}
 		switch {
 		case m.state == fresh:
-			w.Version = fallback
+			w.Version, w.First = fallback, true
 		case m.state >= onTarget, granted[m.ID]:
 			w.Version = in.Target
 		}

@@ -216,7 +216,7 @@ func TestNextInFull(t *testing.T) {
 					"dev-1":  {Target: target, Version: target},
 					"prod-1": {Target: target, Version: "v2.9.4", Note: "v2.9.6 is halted: it failed on dev-1"},
 					"prod-2": {Target: target, Version: before, Note: "v2.9.6 is halted: it failed on dev-1"},
-					"prod-3": {Target: target, Version: before, Note: "v2.9.6 is halted: it failed on dev-1"},
+					"prod-3": {Target: target, Version: before, First: true, Note: "v2.9.6 is halted: it failed on dev-1"},
 				}}},
 		"a failure that is over is to be forgotten": {
 			input(c("dev-1", "dev", target, failedOn(before))),
@@ -237,15 +237,16 @@ func TestWordFor(t *testing.T) {
 		tried, installed string
 		want             string
 	}{
-		"a new cluster gets what the word says":                       {Word{target, target, ""}, "", "", target},
+		"a new cluster gets what the word says":                       {Word{Target: target, Version: target, First: true}, "", "", target},
 		"without a word it gets the newest":                           {Word{}, "", "", ""},
-		"a Flux that nothing is known of stays until it was seen":     {Word{target, target, ""}, "", before, before},
-		"a cluster gets what it may have":                             {Word{target, target, ""}, before, before, target},
-		"or keeps what it has":                                        {Word{target, before, "waits"}, before, before, before},
+		"a Flux that nothing is known of stays until it was seen":     {Word{Target: target, Version: target}, "", before, before},
+		"a cluster gets what it may have":                             {Word{Target: target, Version: target}, before, before, target},
+		"a word for a cluster without Flux takes none to the target":  {Word{Target: target, Version: target, First: true}, before, before, before},
+		"or keeps what it has":                                        {Word{Target: target, Version: before}, before, before, before},
 		"without a word a cluster keeps what it has":                  {Word{}, before, before, before},
-		"what has the target is not taken back by an older decision":  {Word{target, before, "waits"}, target, before, target},
-		"what was tried and then taken off by somebody is put back":   {Word{target, before, "waits"}, before, "", before},
-		"a target that is older than what there is takes things back": {Word{before, before, ""}, target, target, before},
+		"what has the target is not taken back by an older decision":  {Word{Target: target, Version: before}, target, before, target},
+		"what was tried and then taken off by somebody is put back":   {Word{Target: target, Version: before}, before, "", before},
+		"a target that is older than what there is takes things back": {Word{Target: before, Version: before}, target, target, before},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if have := tc.word.For(tc.tried, tc.installed); have != tc.want {

@@ -4,6 +4,7 @@
 package rings
 
 import (
+	"cmp"
 	"time"
 
 	"k8s.io/apimachinery/pkg/labels"
@@ -82,6 +83,7 @@ const (
 type Word struct {
 	Target  string // of the decision
 	Version string // that the cluster may have; empty: whatever is newest
+	First   bool   // it is for a cluster that has no Flux
 	Note    string // why that is not the target: "v2.9.6 waits for ring canary"
 }
 
@@ -110,13 +112,11 @@ type Decision struct {
 
 // For is the version that the cluster is to have, given what was tried on it and what is found there now;
 // empty is the newest. What has the target is never taken back by a decision that is older than that, and
-// a Flux that nothing is known of stays what it is until it has been looked at.
+// a Flux that the decision did not know of stays what it is until it does.
 func (w Word) For(tried, installed string) string {
-	switch {
-	case tried == "" && installed != "":
-		return installed
-	case tried != "" && (tried == w.Target || w.Version == ""):
-		return tried
+	have := cmp.Or(tried, installed)
+	if have != "" && (w.First || tried == "" || tried == w.Target || w.Version == "") {
+		return have
 	}
 	return w.Version
 }

@@ -181,16 +181,19 @@ func TestFluxMissing(t *testing.T) {
 
 func TestFluxApplied(t *testing.T) {
 	pending := []string{"a", "b", "c", "d", "e", "f"}
-	if got := fluxApplied("v2.9.5", pending, nil); got.Reason != fleetv1.ReasonRollingOut || !strings.HasSuffix(got.Message, "a; b; c; d; and 2 more") {
+	if got := fluxApplied("v2.9.5", "", pending, nil); got.Reason != fleetv1.ReasonRollingOut || !strings.HasSuffix(got.Message, "a; b; c; d; and 2 more") {
 		t.Errorf("with pending objects: %+v", got)
 	}
-	if got := fluxApplied("v2.9.5", nil, errors.New("denied by policy")); got.Reason != fleetv1.ReasonApplyFailed || got.Err == nil {
+	if got := fluxApplied("v2.9.5", "", nil, errors.New("denied by policy")); got.Reason != fleetv1.ReasonApplyFailed || got.Err == nil {
 		t.Errorf("refused: %+v", got)
 	}
-	if got := fluxApplied("v2.9.5", nil, remote.ErrUnauthorized); got.Reason != fleetv1.ReasonUnauthorized {
+	if got := fluxApplied("v2.9.5", "", nil, remote.ErrUnauthorized); got.Reason != fleetv1.ReasonUnauthorized {
 		t.Errorf("with a token that turned meanwhile: %+v", got)
 	}
-	if got := fluxApplied("v2.9.5", nil, nil); got.State != steps.Done {
+	if got := fluxApplied("v2.9.5", "v2.9.6 waits for ring canary", nil, nil); got.Message != "Flux v2.9.5; v2.9.6 waits for ring canary" {
+		t.Errorf("it does not say what waits: %+v", got)
+	}
+	if got := fluxApplied("v2.9.5", "", nil, nil); got.State != steps.Done {
 		t.Errorf("with nothing pending: %+v", got)
 	}
 }

@@ -19,10 +19,10 @@ func detaches(t *testing.T, s *suite) {
 	s.makeFleet(t, nil)
 	obj := s.ready(t, "detached")
 	s.leave(t, obj)
-	if err := s.workload.Client.Get(t.Context(), agentKey, fluxController("x")); !apierrors.IsNotFound(err) {
+	if err := s.workload.Client.Get(t.Context(), agentKey, fluxController("x", "")); !apierrors.IsNotFound(err) {
 		t.Errorf("the agent is still there: %v", err)
 	}
-	if err := s.workload.Client.Get(t.Context(), client.ObjectKey{Namespace: fleetv1.FluxNamespace, Name: "source-controller"}, fluxController("x")); err != nil {
+	if err := s.workload.Client.Get(t.Context(), client.ObjectKey{Namespace: fleetv1.FluxNamespace, Name: "source-controller"}, fluxController("x", "")); err != nil {
 		t.Errorf("Flux is gone: %v", err)
 	}
 	err := s.platform.Client.Get(t.Context(), client.ObjectKey{Namespace: fleetv1.SystemNamespace, Name: "fairway-agent-detached"}, &corev1.Secret{})
@@ -68,7 +68,7 @@ func uninstalls(t *testing.T, s *suite) {
 		t.Fatal(err)
 	}
 	s.leave(t, obj)
-	if err := s.workload.Client.Get(t.Context(), client.ObjectKey{Namespace: fleetv1.FluxNamespace, Name: "source-controller"}, fluxController("x")); !apierrors.IsNotFound(err) {
+	if err := s.workload.Client.Get(t.Context(), client.ObjectKey{Namespace: fleetv1.FluxNamespace, Name: "source-controller"}, fluxController("x", "")); !apierrors.IsNotFound(err) {
 		t.Errorf("Flux is still there: %v", err)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/fluxcd/pkg/apis/meta"
+	"github.com/fluxcd/pkg/runtime/patch"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
@@ -50,13 +52,26 @@ func (r *Reconciler) installFlux(ctx context.Context, p *pass) steps.Outcome {
 	p.flux = &fleetv1.FluxStatus{Version: installed.Version}
 	if installed.Managed {
 		p.flux.Digest = p.obj.Status.Flux.Digest
+		r.recall(p, installed)
 	}
 	seen := fluxSeen{mode: p.obj.Spec.Mode, install: p.obj.Spec.Flux.Install, fleet: p.fleet != nil, installed: installed}
 	outcome, todo := decideFlux(seen)
 	if todo == leave {
 		return outcome
 	}
-	version, objs, err := r.distribution(ctx, p)
+	wanted, note, known := r.wantedFlux(p, installed)
+	if !known {
+		return undecided()
+	}
+	version, err := r.resolve(ctx, p, wanted)
+	if err != nil {
+		return fluxMissing(installed, err)
+	}
+	// Known before it is done: whoever has got a version is part of its upgrade, whatever becomes of it.
+	if err := r.noteAttempt(ctx, p, version.Tag, installed); err != nil {
+		return steps.Internal(err)
+	}
+	objs, err := r.manifests(ctx, p, version)
 	if err != nil {
 		return fluxMissing(installed, err)
 	}
@@ -73,7 +88,7 @@ func (r *Reconciler) installFlux(ctx context.Context, p *pass) steps.Outcome {
 	if err == nil {
 		p.flux.Version, p.flux.Digest = version.Tag, version.Digest
 	}
-	return fluxApplied(version.Tag, pending, err).Again(r.pollUnlessDone(p, fleetv1.ConditionFluxReady, len(pending)))
+	return fluxApplied(version.Tag, note, pending, err).Again(r.pollUnlessDone(p, fleetv1.ConditionFluxReady, len(pending)))
 }
 
 // fluxWork is what is done about a cluster's Flux.
@@ -155,24 +170,69 @@ func noFleet() steps.Outcome {
 		Message: `there is no Fleet "` + fleetv1.FleetName + `"; create it`}
 }
 
-// distribution is the version that the cluster should have, and its objects.
-func (r *Reconciler) distribution(ctx context.Context, p *pass) (flux.Version, []*unstructured.Unstructured, error) {
-	spec := p.fleet.Spec.Flux
-	wanted := cmp.Or(p.obj.Spec.Flux.Version, spec.Version)
-	requested, _ := meta.ReconcileAnnotationValue(p.obj.Annotations)
-	key := strings.Join([]string{spec.Artifact, wanted, requested}, "\n")
-	version, err := r.versions.Get(ctx, key, versionLife, func(ctx context.Context) (flux.Version, error) {
-		return r.Catalog.Resolve(ctx, spec.Artifact, wanted)
-	})
-	if err != nil {
-		return flux.Version{}, nil, err
+// wantedFlux is the version, or the range, that the cluster should have now, and what is to be said of it.
+// known is false while nobody has decided for a cluster that has no Flux.
+func (r *Reconciler) wantedFlux(p *pass, installed flux.Installed) (wanted, note string, known bool) {
+	if pin := p.obj.Spec.Flux.Version; pin != "" {
+		return pin, "", true
 	}
+	word, known := r.Upgrades.Word(p.obj.ID())
+	wanted = word.For(p.obj.Status.Flux.AttemptedVersion, installed.Version)
+	if wanted != word.Target {
+		note = word.Note
+	}
+	return cmp.Or(wanted, p.fleet.Spec.Flux.Version), note, known || wanted != ""
+}
+
+// recall takes the version that Fairway installed, and that the status says nothing of, for the one that was
+// tried last: the status was lost, or is from before it said so.
+func (r *Reconciler) recall(p *pass, installed flux.Installed) {
+	if status := &p.obj.Status.Flux; status.AttemptedVersion == "" && installed.Version != "" {
+		status.AttemptedVersion, status.PreviousVersion = installed.Version, installed.Version
+		status.AttemptedAt = &metav1.Time{Time: r.Clock.Now()}
+	}
+}
+
+func undecided() steps.Outcome {
+	return steps.Outcome{State: steps.Waiting, Reason: fleetv1.ReasonNoFleet, After: steps.Jitter(keysPoll),
+		Message: "the Fleet has not said yet which version of Flux the cluster gets"}
+}
+
+// noteAttempt writes which version is about to be put on the cluster, when it is another one than before.
+func (r *Reconciler) noteAttempt(ctx context.Context, p *pass, version string, installed flux.Installed) error {
+	status := &p.obj.Status.Flux
+	if status.AttemptedVersion == version {
+		return nil
+	}
+	status.AttemptedVersion, status.PreviousVersion = version, ""
+	if installed.Found {
+		status.PreviousVersion = cmp.Or(installed.Version, "unknown")
+	}
+	status.AttemptedAt = &metav1.Time{Time: r.Clock.Now()}
+	if err := p.patcher.Patch(ctx, p.obj, patch.WithFieldOwner(r.FieldOwner)); err != nil {
+		return fmt.Errorf("note that Flux %s is put on the cluster: %w", version, err)
+	}
+	return nil
+}
+
+// resolve finds the newest version in a range.
+func (r *Reconciler) resolve(ctx context.Context, p *pass, wanted string) (flux.Version, error) {
+	artifact := p.fleet.Spec.Flux.Artifact
+	requested, _ := meta.ReconcileAnnotationValue(p.obj.Annotations)
+	key := strings.Join([]string{artifact, wanted, requested}, "\n")
+	return r.versions.Get(ctx, key, versionLife, func(ctx context.Context) (flux.Version, error) {
+		return r.Catalog.Resolve(ctx, artifact, wanted)
+	})
+}
+
+// manifests are the objects of a version.
+func (r *Reconciler) manifests(ctx context.Context, p *pass, version flux.Version) ([]*unstructured.Unstructured, error) {
+	spec := p.fleet.Spec.Flux
 	options := flux.Options{Registry: spec.Registry}
 	for _, component := range spec.Components {
 		options.Components = append(options.Components, string(component))
 	}
-	objs, err := r.Catalog.Manifests(ctx, spec.Artifact, version, options)
-	return version, objs, err
+	return r.Catalog.Manifests(ctx, spec.Artifact, version, options)
 }
 
 // fluxMissing is the outcome when the distribution cannot be had. A Flux that runs goes on running.
@@ -189,14 +249,17 @@ func fluxMissing(installed flux.Installed, err error) steps.Outcome {
 		Message: err.Error() + "; check spec.flux of the Fleet and of this WorkloadCluster"}
 }
 
-// fluxApplied is the outcome of applying a version.
-func fluxApplied(version string, pending []string, err error) steps.Outcome {
+// fluxApplied is the outcome of applying a version; note says why it is not another one.
+func fluxApplied(version, note string, pending []string, err error) steps.Outcome {
 	switch {
 	case err != nil:
 		return applyFailed(err)
 	case len(pending) > 0:
 		return steps.Outcome{State: steps.Working, Reason: fleetv1.ReasonRollingOut,
 			Message: fmt.Sprintf("Flux %s is applied; not ready yet: %s", version, few(pending))}
+	}
+	if note != "" {
+		version += "; " + note
 	}
 	return steps.Succeeded("Flux %s", version)
 }

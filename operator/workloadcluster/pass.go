@@ -3,6 +3,8 @@ package workloadcluster
 import (
 	"time"
 
+	"github.com/fluxcd/pkg/runtime/patch"
+
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
 	"github.com/fairway-dev/fairway/clusters/capi"
 	"github.com/fairway-dev/fairway/clusters/flux"
@@ -18,6 +20,8 @@ type pass struct {
 	rest   rest // why nothing is done; zero: the steps are taken
 	trust  trust
 	putOff error // why the pass cannot go on now; nil: it can
+
+	patcher *patch.SerialPatcher // for what has to be known before it is done
 
 	cluster *remote.Cluster // from Reachable on
 	applier *flux.Applier

@@ -23,6 +23,7 @@ import (
 	"github.com/fairway-dev/fairway/clusters/remote"
 	"github.com/fairway-dev/fairway/operator/eventbus"
 	"github.com/fairway-dev/fairway/operator/memo"
+	"github.com/fairway-dev/fairway/operator/rings"
 	"github.com/fairway-dev/fairway/operator/steps"
 )
 
@@ -45,6 +46,12 @@ type Agents interface {
 	Blind() (since time.Time, why error)
 }
 
+// Upgrades says which version of Flux the fleet's upgrade gives a cluster.
+type Upgrades interface {
+	// Word is the last word on a cluster; false when there is none yet.
+	Word(id string) (rings.Word, bool)
+}
+
 // Announcer publishes the platform's own events.
 type Announcer interface {
 	// Announce returns when the bus has the event, or at once when there is no connection.
@@ -65,6 +72,7 @@ type Reconciler struct {
 	Catalog    Catalog
 	Store      *eventbus.Store
 	Agents     Agents
+	Upgrades   Upgrades
 	Announcer  Announcer
 	Clock      clock.PassiveClock
 	Namespace  string // of the operator
@@ -97,6 +105,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	p.patcher = patcher
 	if p.works() && controllerutil.AddFinalizer(obj, fleetv1.Finalizer) {
 		if err := r.patch(ctx, obj, patcher); err != nil { // before anything is made that it cleans up
 			return ctrl.Result{}, err

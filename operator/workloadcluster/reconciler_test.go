@@ -43,6 +43,8 @@ func TestOnAPlatformCluster(t *testing.T) {
 		{"a Flux is taken over when that is said, unless something clashes", takesOver},
 		{"of two clusters of one id the older keeps it, and nothing of it is touched", keepsID},
 		{"a cluster becomes Ready, and a second pass writes nothing", becomesReady},
+		{"a cluster gets the version that the upgrade gives it, and a pin takes it back", upgradesAndRollsBack},
+		{"what the status lost is learned from the cluster before anything is upgraded", recallsVersion},
 		{"what the Fleet sets for agents reaches them, but for what they cannot use", passesSettings},
 		{"credentials of another cluster are replaced and told of", replacesCredentials},
 		{"a suspended cluster is left alone", suspends},
@@ -97,7 +99,7 @@ var agentKey = client.ObjectKey{Namespace: fleetv1.SystemNamespace, Name: agent.
 func leavesForeignFlux(t *testing.T, s *suite) {
 	s.makeFleet(t, nil)
 	s.workload.Namespace(t, "gitops")
-	foreign := fluxController("source-controller")
+	foreign := fluxController("source-controller", "v2.9.5")
 	foreign.Namespace = "gitops"
 	platformtest.Create(t, s.workload.Client, foreign)
 	defer remove(t, s.workload.Client, foreign)
@@ -214,8 +216,9 @@ func becomesReady(t *testing.T, s *suite) {
 	want := fleetv1.WorkloadClusterStatus{
 		ID: "ready", KubernetesVersion: obj.Status.KubernetesVersion, ObservedGeneration: obj.Generation,
 		Access: fleetv1.AccessStatus{Expires: &metav1.Time{Time: s.certificateEnd(t)}},
-		Flux:   fleetv1.FluxStatus{Version: "v2.9.5", Digest: "sha256:" + strings.Repeat("ab", 32), Revision: "main@sha1:4f1c9d2"},
-		Agent:  fleetv1.AgentStatus{Version: "v0.1.0", CredentialsExpire: obj.Status.Agent.CredentialsExpire},
+		Flux: fleetv1.FluxStatus{Version: "v2.9.5", AttemptedVersion: "v2.9.5", AttemptedAt: obj.Status.Flux.AttemptedAt,
+			PreviousVersion: obj.Status.Flux.PreviousVersion, Digest: "sha256:" + strings.Repeat("ab", 32), Revision: "main@sha1:4f1c9d2"},
+		Agent: fleetv1.AgentStatus{Version: "v0.1.0", CredentialsExpire: obj.Status.Agent.CredentialsExpire},
 	}
 	if diff := cmp.Diff(want, obj.Status, cmpopts.IgnoreFields(fleetv1.WorkloadClusterStatus{}, "Conditions", "Survey")); diff != "" {
 		t.Errorf("status (-want +have):\n%s", diff)

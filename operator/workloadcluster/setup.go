@@ -112,7 +112,8 @@ var onlyDeleted = predicate.Funcs{
 	GenericFunc: func(event.GenericEvent) bool { return false },
 }
 
-// fleetChanged leaves out updates of the Fleet's status that change nothing for a cluster.
+// fleetChanged leaves out updates of the Fleet's status that change nothing for a cluster. Of a version of
+// Flux that it may have, Options.Wake tells.
 func fleetChanged(e event.UpdateEvent) bool {
 	before, ok := e.ObjectOld.(*fleetv1.Fleet)
 	after, also := e.ObjectNew.(*fleetv1.Fleet)
@@ -120,7 +121,7 @@ func fleetChanged(e event.UpdateEvent) bool {
 		return true
 	}
 	keys := func(f *fleetv1.Fleet) string { return conditions.GetReason(f, fleetv1.ConditionEventsReady) }
-	return before.Generation != after.Generation || before.Status.FluxVersion != after.Status.FluxVersion || keys(before) != keys(after)
+	return before.Generation != after.Generation || keys(before) != keys(after)
 }
 
 // named are the clusters with the name of obj; all of them when it has none.

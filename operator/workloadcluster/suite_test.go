@@ -27,6 +27,7 @@ import (
 	"github.com/fairway-dev/fairway/clusters/remote"
 	"github.com/fairway-dev/fairway/operator/eventbus"
 	"github.com/fairway-dev/fairway/operator/platformtest"
+	"github.com/fairway-dev/fairway/operator/rings"
 )
 
 // suite is a platform cluster, a cluster to register, and a reconciler that is called by hand, so
@@ -35,6 +36,7 @@ type suite struct {
 	*Reconciler
 	platform, workload *platformtest.Cluster
 	agents             *agents
+	upgrades           upgrades
 	said               *announcer
 	clock              *clocktesting.FakePassiveClock
 	events             *events.FakeRecorder
@@ -44,7 +46,7 @@ func newSuite(t *testing.T) *suite {
 	t.Helper()
 	s := &suite{
 		platform: platformtest.Platform(t), workload: platformtest.Workload(t),
-		agents: &agents{known: map[string]Agent{}}, said: &announcer{},
+		agents: &agents{known: map[string]Agent{}}, upgrades: upgrades{}, said: &announcer{},
 		clock: clocktesting.NewFakePassiveClock(time.Now()), events: events.NewFakeRecorder(1000),
 	}
 	s.Reconciler = &Reconciler{
@@ -53,7 +55,7 @@ func newSuite(t *testing.T) *suite {
 		Catalog: registry{flux.NewCatalog()},
 		Store: &eventbus.Store{Client: s.platform.Client, Namespace: fleetv1.SystemNamespace,
 			Life: 30 * 24 * time.Hour, Now: s.clock.Now},
-		Agents: s.agents, Announcer: s.said, Clock: s.clock,
+		Agents: s.agents, Upgrades: s.upgrades, Announcer: s.said, Clock: s.clock,
 		Namespace: fleetv1.SystemNamespace, AgentImage: "ghcr.io/fairway-dev/agent:test", FieldOwner: "fairway-operator",
 		FirstAnswer: patient,
 	}
@@ -155,6 +157,11 @@ func (a *agents) connect(id string) {
 	a.known[id] = Agent{Connected: true, Snapshot: true, Version: "v0.1.0"}
 }
 
+// upgrades are the words of a test's Fleet; a cluster that it has none for may have the newest.
+type upgrades map[string]rings.Word
+
+func (u upgrades) Word(id string) (rings.Word, bool) { return u[id], true }
+
 // announcer keeps what was announced.
 type announcer struct {
 	mu     sync.Mutex
@@ -184,14 +191,19 @@ func (a *announcer) of(id string) []string {
 // distribution is an artifact of the registry below; others are looked for in the network.
 const distribution = "oci://registry.example.com/flux-manifests"
 
-// registry stands in for a registry outside, with a Flux of two controllers.
+// registry stands in for a registry outside, with versions of a Flux of two controllers: v2.9.5 is the newest
+// of a range, and any can be had by its name. One of them brings an object that the others do not have.
 type registry struct{ *flux.Catalog }
 
 func (r registry) Resolve(ctx context.Context, artifact, versionRange string) (flux.Version, error) {
 	if artifact != distribution {
 		return r.Catalog.Resolve(ctx, artifact, versionRange)
 	}
-	return flux.Version{Tag: "v2.9.5", Digest: "sha256:" + strings.Repeat("ab", 32)}, nil
+	tag := "v2.9.5"
+	if strings.HasPrefix(versionRange, "v") {
+		tag = versionRange
+	}
+	return flux.Version{Tag: tag, Digest: "sha256:" + strings.Repeat("ab", 32)}, nil
 }
 
 func (r registry) Manifests(ctx context.Context, artifact string, v flux.Version, o flux.Options) ([]*unstructured.Unstructured, error) {
@@ -202,7 +214,11 @@ func (r registry) Manifests(ctx context.Context, artifact string, v flux.Version
 		&corev1.Namespace{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: metav1.ObjectMeta{Name: fleetv1.FluxNamespace}},
 		platformtest.Kind("source.toolkit.fluxcd.io", "v1", "GitRepository"),
 		platformtest.Kind("kustomize.toolkit.fluxcd.io", "v1", "Kustomization"),
-		fluxController("source-controller"), fluxController("kustomize-controller"),
+		fluxController("source-controller", v.Tag), fluxController("kustomize-controller", v.Tag),
+	}
+	if v.Tag == "v2.9.6" {
+		objs = append(objs, &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
+			ObjectMeta: metav1.ObjectMeta{Namespace: fleetv1.FluxNamespace, Name: "new-in-v2.9.6"}})
 	}
 	var out []*unstructured.Unstructured
 	for _, obj := range objs {
@@ -216,18 +232,18 @@ func (r registry) Manifests(ctx context.Context, artifact string, v flux.Version
 	return out, nil
 }
 
-func fluxController(name string) *appsv1.Deployment {
+func fluxController(name, version string) *appsv1.Deployment {
 	labels := map[string]string{"app": name}
 	return &appsv1.Deployment{
 		TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "Deployment"},
 		ObjectMeta: metav1.ObjectMeta{Namespace: fleetv1.FluxNamespace, Name: name, Labels: map[string]string{
-			"app": name, "app.kubernetes.io/part-of": "flux", "app.kubernetes.io/version": "v2.9.5",
+			"app": name, "app.kubernetes.io/part-of": "flux", "app.kubernetes.io/version": version,
 		}},
 		Spec: appsv1.DeploymentSpec{
 			Selector: &metav1.LabelSelector{MatchLabels: labels},
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: labels},
-				Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "manager", Image: "ghcr.io/fluxcd/" + name + ":v1"}}},
+				Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "manager", Image: "ghcr.io/fluxcd/" + name + ":" + version}}},
 			},
 		},
 	}

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
+	"github.com/fairway-dev/fairway/clusters/flux"
 	"github.com/fairway-dev/fairway/clusters/survey"
 	"github.com/fairway-dev/fairway/operator/steps"
 )
@@ -120,7 +121,7 @@ func (r *Reconciler) plan(ctx context.Context, p *pass) survey.Plan {
 	}
 	plan.Sets = append(plan.Sets, survey.Set{Name: setAgent, Objects: objs})
 	if p.obj.Spec.Flux.Install != fleetv1.FluxExisting {
-		if _, objs, err := r.distribution(ctx, p); err == nil {
+		if objs, err := r.fluxPlan(ctx, p); err == nil {
 			plan.Sets = append(plan.Sets, survey.Set{Name: survey.SetFlux, Objects: objs})
 		} else {
 			plan.Open = append(plan.Open, "whether Flux clashes: "+err.Error())
@@ -132,6 +133,16 @@ func (r *Reconciler) plan(ctx context.Context, p *pass) survey.Plan {
 	}
 	plan.Sets = append(plan.Sets, survey.Set{Name: setSync, Objects: syncOf(p, secret).Objects()})
 	return plan
+}
+
+// fluxPlan is what Flux will be.
+func (r *Reconciler) fluxPlan(ctx context.Context, p *pass) ([]*unstructured.Unstructured, error) {
+	wanted, _, _ := r.wantedFlux(p, flux.Installed{})
+	version, err := r.resolve(ctx, p, wanted)
+	if err != nil {
+		return nil, err
+	}
+	return r.manifests(ctx, p, version)
 }
 
 // agentPlan is what the agent will be.

@@ -103,7 +103,7 @@ func TestSurveysAreFew(t *testing.T) {
 // surveysAdopted adopts a cluster in Observe that has an object of Fairway's name on it.
 func surveysAdopted(t *testing.T, s *suite) {
 	s.makeFleet(t, nil)
-	foreign := fluxController("source-controller")
+	foreign := fluxController("source-controller", "v2.9.5")
 	foreign.Namespace = "gitops-of-theirs"
 	s.workload.Namespace(t, foreign.Namespace)
 	platformtest.Create(t, s.workload.Client, foreign)

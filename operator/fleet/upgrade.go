@@ -1,0 +1,247 @@
+package fleet
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fluxcd/pkg/apis/meta"
+	"github.com/fluxcd/pkg/runtime/conditions"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
+	"github.com/fairway-dev/fairway/operator/rings"
+	"github.com/fairway-dev/fairway/operator/steps"
+)
+
+// Health is how Flux on a cluster is, as the fleet view has it.
+type Health struct {
+	Connected bool           // the agent's heartbeats arrive, and all that it knows is in the view
+	Silent    *rings.Trouble // its heartbeats have stopped; nil: they have not, or never came
+	Failure   *rings.Trouble // of Flux, that began since the moment asked for and lasts; nil: there is none
+	Calm      time.Time      // when the last such ended; zero: there was none
+}
+
+// View is the fleet view, as far as an upgrade needs it.
+type View interface {
+	// Flux says how Flux on a cluster has been since a moment.
+	Flux(cluster string, since time.Time) Health
+	// Blind says why nothing can be said of any cluster at the moment, and since when; nil when it can.
+	Blind() (since time.Time, why error)
+}
+
+// Names of the rings that no Fleet names.
+const (
+	ringAll    = "all"    // every cluster, when there are no rings
+	ringOthers = "others" // the clusters that no ring selects
+)
+
+// defaultConcurrent and defaultTimeout are the API's.
+const (
+	defaultConcurrent = 10
+	defaultTimeout    = 10 * time.Minute
+)
+
+// blindPatience is how long what was said of an upgrade stands while nothing can be seen: a restart of the
+// operator is no news.
+const blindPatience = time.Minute
+
+// upgrade decides which clusters may have which version of Flux, and remembers the failures that halt it.
+// Without a status there is nothing new to say.
+func (r *Reconciler) upgrade(ctx context.Context, obj *fleetv1.Fleet, version string, clusters []fleetv1.WorkloadCluster) (steps.Outcome, *fleetv1.FluxUpgradeStatus) {
+	in, invalid := r.upgradeInput(obj, cmp.Or(version, obj.Status.FluxVersion))
+	members := map[string]*fleetv1.WorkloadCluster{}
+	for i := range clusters {
+		if wc := &clusters[i]; wc.DeletionTimestamp.IsZero() && conditions.GetReason(wc, meta.ReadyCondition) != fleetv1.ReasonIDTaken {
+			members[wc.ID()] = wc
+			in.Clusters = append(in.Clusters, r.look(wc, in.Blind == ""))
+		}
+	}
+	decision := rings.Next(in)
+	r.Upgrades.say(decision.Words)
+	outcome := upgradeOutcome(in, decision)
+	if err := r.remember(ctx, members, decision); err != nil {
+		outcome.Err = err
+	}
+	since, why := r.View.Blind()
+	switch {
+	case invalid != nil:
+		outcome = steps.Outcome{State: steps.Blocked, Reason: fleetv1.ReasonRingsInvalid, Message: invalid.Error(), Err: outcome.Err}
+	case why != nil && in.Now.Sub(since) < blindPatience && conditions.Has(obj, fleetv1.ConditionFluxUpgraded):
+		return outcome, nil
+	}
+	return outcome, upgradeStatus(in, decision)
+}
+
+// upgradeInput is what decides, but for the clusters. With rings that cannot be read nothing goes on.
+func (r *Reconciler) upgradeInput(obj *fleetv1.Fleet, target string) (in rings.Input, invalid error) {
+	spec := obj.Spec.Flux.Upgrade
+	in = rings.Input{
+		Target: target, Now: r.Clock.Now(), Timeout: cmp.Or(spec.Timeout.Duration, defaultTimeout),
+		MaxConcurrent: intstr.FromInt32(defaultConcurrent),
+	}
+	if spec.MaxConcurrent != nil {
+		in.MaxConcurrent = *spec.MaxConcurrent
+	}
+	if _, why := r.View.Blind(); why != nil {
+		in.Blind = why.Error()
+	}
+	if in.Rings, invalid = ringsOf(spec); invalid != nil {
+		in.Rings, _ = ringsOf(fleetv1.FluxUpgrade{})
+		in.Blind = invalid.Error()
+	}
+	return in, invalid
+}
+
+// ringsOf are the Fleet's rings, and the one for all clusters that are in none of them.
+func ringsOf(spec fleetv1.FluxUpgrade) ([]rings.Ring, error) {
+	var out []rings.Ring
+	for i, ring := range spec.Rings {
+		selector := labels.Everything()
+		if ring.ClusterSelector != nil {
+			var err error
+			if selector, err = metav1.LabelSelectorAsSelector(ring.ClusterSelector); err != nil {
+				return nil, fmt.Errorf("spec.flux.upgrade.rings[%d] (%s): clusterSelector: %w; no cluster is upgraded until it is mended", i, ring.Name, err)
+			}
+		}
+		out = append(out, rings.Ring{Name: ring.Name, Environments: ring.Environments, Selector: selector, Soak: ring.Soak.Duration})
+	}
+	last := rings.Ring{Name: ringOthers, Selector: labels.Everything()}
+	if len(out) == 0 {
+		last.Name = ringAll
+	}
+	return append(out, last), nil
+}
+
+// look is what is seen of a cluster.
+func (r *Reconciler) look(wc *fleetv1.WorkloadCluster, sees bool) rings.Cluster {
+	flux := wc.Status.Flux
+	out := rings.Cluster{
+		ID: wc.ID(), Environment: wc.Spec.Environment, Labels: wc.Labels, LeftOut: leftOut(wc),
+		Installed: flux.Version, Tried: flux.AttemptedVersion, Joined: flux.AttemptedVersion != "" && flux.PreviousVersion == "",
+		Failed: failureOf(wc),
+	}
+	if flux.AttemptedAt != nil {
+		out.TriedAt = flux.AttemptedAt.Time
+	}
+	ready, reachable := conditions.Get(wc, fleetv1.ConditionFluxReady), conditions.Get(wc, fleetv1.ConditionReachable)
+	if reachable != nil && reachable.Status != metav1.ConditionTrue {
+		out.Away = fleetv1.ConditionReachable + ": " + reachable.Message
+	}
+	health := Health{}
+	if sees {
+		health = r.View.Flux(wc.ID(), out.TriedAt)
+		if health.Silent != nil {
+			out.Away = health.Silent.Message
+		}
+	}
+	out.Trouble = cmp.Or(health.Silent, health.Failure)
+	out.Since = latest(out.TriedAt, health.Calm)
+	for _, condition := range []*metav1.Condition{ready, conditions.Get(wc, fleetv1.ConditionAgentConnected)} {
+		if condition != nil {
+			out.Since = latest(out.Since, condition.LastTransitionTime.Time)
+		}
+	}
+	out.Healthy, out.Lacks = healthy(wc, ready, health)
+	return out
+}
+
+// healthy says whether Flux on a cluster is as it should be, and else what it lacks.
+func healthy(wc *fleetv1.WorkloadCluster, ready *metav1.Condition, health Health) (bool, rings.Trouble) {
+	flux := wc.Status.Flux
+	switch {
+	case ready == nil || ready.Status == metav1.ConditionTrue && flux.Version != flux.AttemptedVersion:
+		return false, rings.Trouble{Reason: fleetv1.ReasonRollingOut, Message: "Flux " + flux.AttemptedVersion + " is not on it yet"}
+	case ready.Status != metav1.ConditionTrue:
+		return false, rings.Trouble{Reason: ready.Reason, Message: ready.Message}
+	case !health.Connected:
+		return false, rings.Trouble{Reason: fleetv1.ReasonAgentSilent, Message: "the fleet view does not have all of the cluster"}
+	}
+	return health.Silent == nil && health.Failure == nil, rings.Trouble{}
+}
+
+// leftOut says why the fleet's upgrade is none of a cluster's business.
+func leftOut(wc *fleetv1.WorkloadCluster) string {
+	switch {
+	case wc.Spec.Mode == fleetv1.ModeObserve:
+		return "observed only"
+	case wc.Spec.Flux.Install == fleetv1.FluxExisting:
+		return "with a Flux of its own"
+	case wc.Spec.Flux.Version != "":
+		return "pinned to " + wc.Spec.Flux.Version
+	case wc.Spec.Suspend, conditions.GetReason(wc, meta.ReadyCondition) == fleetv1.ReasonPaused:
+		return "suspended"
+	}
+	return ""
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// failureOf is the failure that is remembered of a cluster; nil: there is none.
+func failureOf(wc *fleetv1.WorkloadCluster) *rings.Failure {
+	text, ok := wc.Annotations[fleetv1.AnnotationFluxFailed]
+	if !ok {
+		return nil
+	}
+	version, rest, _ := strings.Cut(text, " ")
+	since, why, _ := strings.Cut(rest, " ")
+	out := &rings.Failure{Version: version, Trouble: rings.Trouble{Reason: fleetv1.ReasonHalted, Message: cmp.Or(why, "nothing says why")}}
+	if at, err := time.Parse(time.RFC3339, since); err == nil { // a time that cannot be read counts as the oldest
+		out.Since = at
+	}
+	if reason, message, ok := strings.Cut(why, ": "); ok && !strings.Contains(reason, " ") {
+		out.Reason, out.Message = reason, message
+	}
+	return out
+}
+
+// maxRemembered bounds what an annotation says of a failure, in bytes.
+const maxRemembered = 512
+
+func failureText(f rings.Failure) string {
+	text := fmt.Sprintf("%s %s %s: %s", f.Version, f.Since.UTC().Format(time.RFC3339), f.Reason, f.Message)
+	if len(text) > maxRemembered {
+		text = text[:maxRemembered]
+	}
+	return strings.ToValidUTF8(text, "")
+}
+
+// remember writes the failures that a decision found onto their clusters, and takes off those that are over.
+func (r *Reconciler) remember(ctx context.Context, clusters map[string]*fleetv1.WorkloadCluster, d rings.Decision) error {
+	var errs []error
+	for _, id := range slices.Sorted(maps.Keys(d.Failed)) {
+		errs = append(errs, r.annotate(ctx, clusters[id], failureText(d.Failed[id])))
+	}
+	for _, id := range d.Mended {
+		errs = append(errs, r.annotate(ctx, clusters[id], ""))
+	}
+	return errors.Join(errs...)
+}
+
+// annotate writes what is remembered of a cluster; an empty text takes it off.
+func (r *Reconciler) annotate(ctx context.Context, wc *fleetv1.WorkloadCluster, text string) error {
+	before := wc.DeepCopy()
+	if text == "" {
+		delete(wc.Annotations, fleetv1.AnnotationFluxFailed)
+	} else {
+		metav1.SetMetaDataAnnotation(&wc.ObjectMeta, fleetv1.AnnotationFluxFailed, text)
+	}
+	err := r.Patch(ctx, wc, client.MergeFrom(before), client.FieldOwner(r.FieldOwner))
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("remember the failure of WorkloadCluster %s/%s: %w", wc.Namespace, wc.Name, err)
+	}
+	return nil
+}
