@@ -341,6 +341,15 @@ func (w *WorkloadCluster) SetConditions(conditions []metav1.Condition) {
 // ID is the cluster's id in the fleet.
 func (w *WorkloadCluster) ID() string { return w.Name }
 
+// Older says whether w keeps an id that another WorkloadCluster has as well: the older of them does, then the
+// first by namespace.
+func (w *WorkloadCluster) Older(other *WorkloadCluster) bool {
+	if !w.CreationTimestamp.Equal(&other.CreationTimestamp) {
+		return w.CreationTimestamp.Before(&other.CreationTimestamp)
+	}
+	return w.Namespace < other.Namespace
+}
+
 // WorkloadClusterList is a list of WorkloadClusters.
 //
 // +kubebuilder:object:root=true

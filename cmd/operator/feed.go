@@ -111,8 +111,7 @@ func (f *feed) Flux(id string, since time.Time) fleet.Health {
 	seen := s.view.FluxHealth(id, since)
 	out := fleet.Health{Connected: a.Connected && a.Snapshot, Calm: seen.Calm}
 	if heard && !a.Connected && !a.LastHeartbeat.IsZero() {
-		out.Silent = &rings.Trouble{Reason: fleetv1.ReasonAgentSilent, Since: a.LastHeartbeat,
-			Message: "no heartbeat since " + a.LastHeartbeat.UTC().Format(time.RFC3339)}
+		out.Silent = a.LastHeartbeat
 	}
 	if failure := seen.Failure; failure != nil {
 		out.Failure = &rings.Trouble{Reason: failure.Reason, Message: failure.Object + ": " + failure.Message, Since: failure.Since}

@@ -149,10 +149,15 @@ func (r *Run) clusterOptions(o kube.Options) kube.Options {
 // like the official oci://ghcr.io/fluxcd/flux-manifests. The tag of an official artifact is its
 // version.
 func (r *Run) PushFluxManifests(ctx context.Context, tag string) (registry.Artifact, error) {
+	return r.PushChangedFlux(ctx, tag, func(manifests string) string { return manifests })
+}
+
+// PushChangedFlux pushes what change makes of the manifests of tools.FluxVersion as another version.
+func (r *Run) PushChangedFlux(ctx context.Context, tag string, change func(manifests string) string) (registry.Artifact, error) {
 	const name = tools.FluxComponents
 	data, err := os.ReadFile(r.Tools.File(tools.FluxManifests, name))
 	if err != nil {
 		return registry.Artifact{}, fmt.Errorf("read Flux manifests: %w", err)
 	}
-	return r.Registry.PushFlux(ctx, "fluxcd/flux-manifests", tag, map[string][]byte{name: data})
+	return r.Registry.PushFlux(ctx, "fluxcd/flux-manifests", tag, map[string][]byte{name: []byte(change(string(data)))})
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -120,6 +121,22 @@ func (f *Fleet) RequestReconcile(ctx context.Context, id, value string) error {
 		return fmt.Errorf("get WorkloadCluster %s: %w", id, err)
 	}
 	return annotate(ctx, f.Platform.Client(), obj, value)
+}
+
+// PublishFlux publishes another version of Flux where the fleet looks for it, as a release of the same controllers:
+// the manifests state the version, so that every controller starts anew, and are changed as wanted.
+func (f *Fleet) PublishFlux(ctx context.Context, version string, change func(manifests string) string) error {
+	_, err := f.run.PushChangedFlux(ctx, version, func(manifests string) string {
+		return change(strings.ReplaceAll(manifests, tools.FluxVersion, version))
+	})
+	return err
+}
+
+// RequestFleet asks the operator for a pass over the Fleet, so that it looks for a new version of Flux now.
+func (f *Fleet) RequestFleet(ctx context.Context) error {
+	obj := &fleetv1.Fleet{}
+	obj.Name = fleetv1.FleetName
+	return annotate(ctx, f.Platform.Client(), obj, time.Now().Format(time.RFC3339Nano))
 }
 
 func annotate(ctx context.Context, c client.Client, obj client.Object, value string) error {

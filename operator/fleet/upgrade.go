@@ -25,7 +25,7 @@ import (
 // Health is how Flux on a cluster is, as the fleet view has it.
 type Health struct {
 	Connected bool           // the agent's heartbeats arrive, and all that it knows is in the view
-	Silent    *rings.Trouble // its heartbeats have stopped; nil: they have not, or never came
+	Silent    time.Time      // its last heartbeat, when they have stopped; zero: they have not, or never came
 	Failure   *rings.Trouble // of Flux, that began since the moment asked for and lasts; nil: there is none
 	Calm      time.Time      // when the last such ended; zero: there was none
 }
@@ -58,12 +58,9 @@ const blindPatience = time.Minute
 // Without a status there is nothing new to say.
 func (r *Reconciler) upgrade(ctx context.Context, obj *fleetv1.Fleet, version string, clusters []fleetv1.WorkloadCluster) (steps.Outcome, *fleetv1.FluxUpgradeStatus) {
 	in, invalid := r.upgradeInput(obj, cmp.Or(version, obj.Status.FluxVersion))
-	members := map[string]*fleetv1.WorkloadCluster{}
-	for i := range clusters {
-		if wc := &clusters[i]; wc.DeletionTimestamp.IsZero() && conditions.GetReason(wc, meta.ReadyCondition) != fleetv1.ReasonIDTaken {
-			members[wc.ID()] = wc
-			in.Clusters = append(in.Clusters, r.look(wc, in.Blind == ""))
-		}
+	members := membersOf(clusters)
+	for _, wc := range members {
+		in.Clusters = append(in.Clusters, r.look(wc, in.Blind == ""))
 	}
 	decision := rings.Next(in)
 	r.Upgrades.say(decision.Words)
@@ -79,6 +76,18 @@ func (r *Reconciler) upgrade(ctx context.Context, obj *fleetv1.Fleet, version st
 		return outcome, nil
 	}
 	return outcome, upgradeStatus(in, decision)
+}
+
+// membersOf are the clusters by their ids, without those that leave, and those whose id is another's.
+func membersOf(clusters []fleetv1.WorkloadCluster) map[string]*fleetv1.WorkloadCluster {
+	out := map[string]*fleetv1.WorkloadCluster{}
+	for i := range clusters {
+		wc := &clusters[i]
+		if holder := out[wc.ID()]; wc.DeletionTimestamp.IsZero() && (holder == nil || wc.Older(holder)) {
+			out[wc.ID()] = wc
+		}
+	}
+	return out
 }
 
 // upgradeInput is what decides, but for the clusters. With rings that cannot be read nothing goes on.
@@ -132,40 +141,41 @@ func (r *Reconciler) look(wc *fleetv1.WorkloadCluster, sees bool) rings.Cluster 
 	if flux.AttemptedAt != nil {
 		out.TriedAt = flux.AttemptedAt.Time
 	}
-	ready, reachable := conditions.Get(wc, fleetv1.ConditionFluxReady), conditions.Get(wc, fleetv1.ConditionReachable)
-	if reachable != nil && reachable.Status != metav1.ConditionTrue {
-		out.Away = fleetv1.ConditionReachable + ": " + reachable.Message
+	agent, ready := conditions.Get(wc, fleetv1.ConditionAgentConnected), conditions.Get(wc, fleetv1.ConditionFluxReady)
+	if c := conditions.Get(wc, fleetv1.ConditionReachable); c != nil && c.Status != metav1.ConditionTrue {
+		out.Away = c.Type + ": " + c.Message
 	}
 	health := Health{}
 	if sees {
 		health = r.View.Flux(wc.ID(), out.TriedAt)
-		if health.Silent != nil {
-			out.Away = health.Silent.Message
-		}
 	}
-	out.Trouble = cmp.Or(health.Silent, health.Failure)
+	out.Trouble = health.Failure
+	if !health.Silent.IsZero() {
+		out.Away = "no heartbeat since " + health.Silent.UTC().Format(time.RFC3339)
+		out.Trouble = &rings.Trouble{Reason: fleetv1.ReasonAgentSilent, Message: out.Away, Since: health.Silent}
+	}
 	out.Since = latest(out.TriedAt, health.Calm)
-	for _, condition := range []*metav1.Condition{ready, conditions.Get(wc, fleetv1.ConditionAgentConnected)} {
+	for _, condition := range []*metav1.Condition{ready, agent} {
 		if condition != nil {
 			out.Since = latest(out.Since, condition.LastTransitionTime.Time)
 		}
 	}
-	out.Healthy, out.Lacks = healthy(wc, ready, health)
+	on := ready != nil && ready.Status == metav1.ConditionTrue && flux.Version == flux.AttemptedVersion
+	out.Healthy = on && health.Connected && out.Trouble == nil
+	out.Lacks = lacking(on, ready, agent)
 	return out
 }
 
-// healthy says whether Flux on a cluster is as it should be, and else what it lacks.
-func healthy(wc *fleetv1.WorkloadCluster, ready *metav1.Condition, health Health) (bool, rings.Trouble) {
-	flux := wc.Status.Flux
-	switch {
-	case ready == nil || ready.Status == metav1.ConditionTrue && flux.Version != flux.AttemptedVersion:
-		return false, rings.Trouble{Reason: fleetv1.ReasonRollingOut, Message: "Flux " + flux.AttemptedVersion + " is not on it yet"}
-	case ready.Status != metav1.ConditionTrue:
-		return false, rings.Trouble{Reason: ready.Reason, Message: ready.Message}
-	case !health.Connected:
-		return false, rings.Trouble{Reason: fleetv1.ReasonAgentSilent, Message: "the fleet view does not have all of the cluster"}
+// lacking is what a cluster says of why it is not healthy: its Flux, or else its agent.
+func lacking(on bool, ready, agent *metav1.Condition) rings.Trouble {
+	says := ready
+	if on {
+		says = agent
 	}
-	return health.Silent == nil && health.Failure == nil, rings.Trouble{}
+	if says == nil {
+		return rings.Trouble{Reason: fleetv1.ReasonUpgrading, Message: "nothing is known of it yet"}
+	}
+	return rings.Trouble{Reason: says.Reason, Message: says.Type + ": " + says.Message}
 }
 
 // leftOut says why the fleet's upgrade is none of a cluster's business.
@@ -177,8 +187,8 @@ func leftOut(wc *fleetv1.WorkloadCluster) string {
 		return "with a Flux of its own"
 	case wc.Spec.Flux.Version != "":
 		return "pinned to " + wc.Spec.Flux.Version
-	case wc.Spec.Suspend, conditions.GetReason(wc, meta.ReadyCondition) == fleetv1.ReasonPaused:
-		return "suspended"
+	case wc.Spec.Suspend, conditions.IsUnknown(wc, meta.ReadyCondition) && conditions.Has(wc, meta.ReadyCondition):
+		return "suspended" // or paused, which only shows in that nothing is said of Ready
 	}
 	return ""
 }

@@ -196,19 +196,21 @@ func TestLook(t *testing.T) {
 	base := func(change func(*fleetv1.WorkloadCluster)) *fleetv1.WorkloadCluster {
 		wc := &fleetv1.WorkloadCluster{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: fleetv1.WorkloadClusterSpec{Environment: "dev"}}
 		wc.Status.Flux = fleetv1.FluxStatus{Version: "v2.9.5", AttemptedVersion: "v2.9.5", AttemptedAt: &tried, PreviousVersion: "v2.9.4"}
-		wc.Status.Conditions = []metav1.Condition{{Type: fleetv1.ConditionFluxReady, Status: metav1.ConditionTrue, LastTransitionTime: at(11)}}
+		wc.Status.Conditions = []metav1.Condition{{Type: fleetv1.ConditionFluxReady, Status: metav1.ConditionTrue, LastTransitionTime: at(11),
+			Reason: "RollingOut", Message: "not all is ready"}}
 		if change != nil {
 			change(wc)
 		}
 		return wc
 	}
 	want := func(change func(*rings.Cluster)) rings.Cluster {
-		c := rings.Cluster{ID: "a", Environment: "dev", Installed: "v2.9.5", Tried: "v2.9.5", TriedAt: tried.Time, Since: at(11).Time}
+		c := rings.Cluster{ID: "a", Environment: "dev", Installed: "v2.9.5", Tried: "v2.9.5", TriedAt: tried.Time, Since: at(11).Time,
+			Lacks: rings.Trouble{Reason: fleetv1.ReasonUpgrading, Message: "nothing is known of it yet"}}
 		change(&c)
 		return c
 	}
 	failure := &rings.Trouble{Reason: "BuildFailed", Message: "m", Since: at(12).Time}
-	silent := &rings.Trouble{Reason: fleetv1.ReasonAgentSilent, Message: "no heartbeat since noon", Since: at(13).Time}
+	silent := &rings.Trouble{Reason: fleetv1.ReasonAgentSilent, Message: "no heartbeat since 2026-11-28T20:13:00Z", Since: at(13).Time}
 	connected := Health{Connected: true}
 	for name, c := range map[string]struct {
 		wc     *fleetv1.WorkloadCluster
@@ -219,13 +221,12 @@ func TestLook(t *testing.T) {
 		"one that calmed down later is so since then": {base(nil), Health{Connected: true, Calm: at(20).Time},
 			want(func(c *rings.Cluster) { c.Healthy, c.Since = true, at(20).Time })},
 		"a failure of Flux is trouble": {base(nil), Health{Connected: true, Failure: failure}, want(func(c *rings.Cluster) { c.Trouble = failure })},
-		"a silent cluster is away, and in trouble": {base(nil), Health{Silent: silent}, want(func(c *rings.Cluster) {
+		"a silent cluster is away, and in trouble": {base(nil), Health{Silent: at(13).Time}, want(func(c *rings.Cluster) {
 			c.Trouble, c.Away = silent, silent.Message
-			c.Lacks = rings.Trouble{Reason: fleetv1.ReasonAgentSilent, Message: "the fleet view does not have all of the cluster"}
 		})},
 		"a condition that is of another version says nothing": {base(func(wc *fleetv1.WorkloadCluster) { wc.Status.Flux.Version = "v2.9.4" }), connected,
 			want(func(c *rings.Cluster) {
-				c.Installed, c.Lacks = "v2.9.4", rings.Trouble{Reason: fleetv1.ReasonRollingOut, Message: "Flux v2.9.5 is not on it yet"}
+				c.Installed, c.Lacks = "v2.9.4", rings.Trouble{Reason: "RollingOut", Message: "FluxReady: not all is ready"}
 			})},
 		"a first version is known as such": {base(func(wc *fleetv1.WorkloadCluster) { wc.Status.Flux.PreviousVersion = "" }), connected,
 			want(func(c *rings.Cluster) { c.Healthy, c.Joined = true, true })},

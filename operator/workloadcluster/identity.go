@@ -26,16 +26,9 @@ func (r *Reconciler) holder(ctx context.Context, obj *fleetv1.WorkloadCluster) (
 func holderOf(obj *fleetv1.WorkloadCluster, all []fleetv1.WorkloadCluster) *fleetv1.WorkloadCluster {
 	holder := obj
 	for i := range all {
-		if before(&all[i], holder) {
+		if all[i].Older(holder) {
 			holder = &all[i]
 		}
 	}
 	return holder
-}
-
-func before(a, b *fleetv1.WorkloadCluster) bool {
-	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
-		return a.CreationTimestamp.Before(&b.CreationTimestamp)
-	}
-	return a.Namespace < b.Namespace
 }
