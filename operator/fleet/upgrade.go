@@ -142,16 +142,12 @@ func (r *Reconciler) look(wc *fleetv1.WorkloadCluster, sees bool) rings.Cluster 
 		out.TriedAt = flux.AttemptedAt.Time
 	}
 	agent, ready := conditions.Get(wc, fleetv1.ConditionAgentConnected), conditions.Get(wc, fleetv1.ConditionFluxReady)
-	if c := conditions.Get(wc, fleetv1.ConditionReachable); c != nil && c.Status != metav1.ConditionTrue {
-		out.Away = c.Type + ": " + c.Message
-	}
 	health := Health{}
 	if sees {
 		health = r.View.Flux(wc.ID(), out.TriedAt)
 	}
-	out.Trouble = health.Failure
+	out.Trouble, out.Away = health.Failure, away(wc, health, sees)
 	if !health.Silent.IsZero() {
-		out.Away = "no heartbeat since " + health.Silent.UTC().Format(time.RFC3339)
 		out.Trouble = &rings.Trouble{Reason: fleetv1.ReasonAgentSilent, Message: out.Away, Since: health.Silent}
 	}
 	out.Since = latest(out.TriedAt, health.Calm)
@@ -164,6 +160,29 @@ func (r *Reconciler) look(wc *fleetv1.WorkloadCluster, sees bool) rings.Cluster 
 	out.Healthy = on && health.Connected && out.Trouble == nil
 	out.Lacks = lacking(on, ready, agent)
 	return out
+}
+
+// away says why a cluster cannot be upgraded, or would not show what came of it.
+func away(wc *fleetv1.WorkloadCluster, health Health, sees bool) string {
+	if !health.Silent.IsZero() {
+		return "no heartbeat since " + health.Silent.UTC().Format(time.RFC3339)
+	}
+	if c := conditions.Get(wc, meta.StalledCondition); c != nil && c.Status == metav1.ConditionTrue {
+		return c.Type + ": " + c.Message
+	}
+	needed := []string{fleetv1.ConditionReachable}
+	if sees && !health.Connected {
+		needed = append(needed, fleetv1.ConditionAgentConnected)
+	}
+	for _, condition := range needed {
+		if c := conditions.Get(wc, condition); c != nil && c.Status != metav1.ConditionTrue {
+			return c.Type + ": " + c.Message
+		}
+	}
+	if sees && !health.Connected {
+		return "the fleet view does not have all of it"
+	}
+	return ""
 }
 
 // lacking is what a cluster says of why it is not healthy: its Flux, or else its agent.

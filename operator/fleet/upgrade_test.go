@@ -233,6 +233,10 @@ func TestLook(t *testing.T) {
 		"a cluster that cannot be reached is away": {base(func(wc *fleetv1.WorkloadCluster) {
 			wc.Status.Conditions = append(wc.Status.Conditions, metav1.Condition{Type: fleetv1.ConditionReachable, Status: metav1.ConditionFalse, Message: "no route"})
 		}), connected, want(func(c *rings.Cluster) { c.Healthy, c.Away = true, "Reachable: no route" })},
+		"so is one that needs a person": {base(func(wc *fleetv1.WorkloadCluster) {
+			wc.Status.Conditions = append(wc.Status.Conditions, metav1.Condition{Type: "Stalled", Status: metav1.ConditionTrue, Message: "not Fairway's Flux"})
+		}), connected, want(func(c *rings.Cluster) { c.Healthy, c.Away = true, "Stalled: not Fairway's Flux" })},
+		"and one whose agent was never heard": {base(nil), Health{}, want(func(c *rings.Cluster) { c.Away = "the fleet view does not have all of it" })},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &Reconciler{View: &view{health: map[string]Health{"a": c.health}}}

@@ -1,6 +1,7 @@
 package rings
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -253,5 +254,23 @@ func TestWordFor(t *testing.T) {
 				t.Errorf("have %q, want %q", have, tc.want)
 			}
 		})
+	}
+}
+
+// BenchmarkNext is a decision over a thousand clusters in three rings, halfway.
+func BenchmarkNext(b *testing.B) {
+	in := input()
+	in.Rings = append([]Ring{{Name: "first", Environments: []string{"first"}, Selector: labels.Everything()}}, in.Rings...)
+	for i := range 1000 {
+		version, environment := before, "prod"
+		if i%3 == 0 {
+			version, environment = target, "dev"
+		}
+		in.Clusters = append(in.Clusters, c(fmt.Sprintf("c%d", i), environment, version))
+	}
+	for b.Loop() {
+		if d := Next(in); d.State != Upgrading {
+			b.Fatalf("%+v", d.State)
+		}
 	}
 }
