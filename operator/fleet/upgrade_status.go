@@ -24,7 +24,7 @@ func upgradeOutcome(in rings.Input, d rings.Decision) steps.Outcome {
 		outcome.Message = "nothing can be said of any cluster, and no other one gets Flux " + in.Target + ": " + in.Blind
 	case rings.UpToDate:
 		outcome.State, outcome.Reason = steps.Done, fleetv1.ReasonUpToDate
-		outcome.Message = fmt.Sprintf("%d clusters have Flux %s%s", d.Counts.Upgraded, in.Target, aside(d))
+		outcome.Message = fmt.Sprintf("nobody waits for Flux %s: %s%s", in.Target, progress(d.Counts), aside(d))
 	case rings.Upgrading:
 		outcome.Reason = fleetv1.ReasonUpgrading
 		outcome.Message = fmt.Sprintf("ring %s gets Flux %s: %s%s", d.Ring, in.Target, progress(d.Counts), aside(d))

@@ -16,6 +16,7 @@ import (
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
 	"github.com/fairway-dev/fairway/operator/platformtest"
 	"github.com/fairway-dev/fairway/operator/rings"
+	"github.com/fairway-dev/fairway/operator/steps"
 )
 
 // view is the fleet view of a test: clusters are well but for what it says.
@@ -328,5 +329,41 @@ func TestUpgradesTellOnlyOfChanges(t *testing.T) {
 	u.say(map[string]rings.Word{"a": {Version: "v1"}, "b": {Version: "v2"}})
 	if diff := cmp.Diff([]string{"a", "b", "b"}, told); diff != "" {
 		t.Errorf("(-want +have):\n%s", diff)
+	}
+}
+
+func TestUpgradeOutcomeSaysWhatThereIsToKnow(t *testing.T) {
+	in := rings.Input{Target: "v2.9.6", Blind: ""}
+	soak := time.Date(2026, 11, 28, 20, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		decision rings.Decision
+		want     steps.Outcome
+	}{
+		"nothing is left": {
+			rings.Decision{State: rings.UpToDate, Counts: rings.Counts{Upgraded: 3, LeftOut: 1, Skipped: 1}, Skipped: []string{"eu1 (no heartbeat)"}},
+			steps.Outcome{State: steps.Done, Reason: fleetv1.ReasonUpToDate, Message: "nobody waits for Flux v2.9.6: 3 have it; 1 left out; 1 skipped: eu1 (no heartbeat)"}},
+		"a ring gets it": {
+			rings.Decision{State: rings.Upgrading, Ring: "canary", Counts: rings.Counts{Upgraded: 1, Upgrading: 2, Waiting: 3}, After: time.Second},
+			steps.Outcome{State: steps.Working, Reason: fleetv1.ReasonUpgrading, After: time.Second, Message: "ring canary gets Flux v2.9.6: 1 have it, 2 are on the way, 3 wait"}},
+		"a ring soaks": {
+			rings.Decision{State: rings.Soaking, Ring: "canary", Counts: rings.Counts{Upgraded: 1, Waiting: 3}, SoakUntil: soak},
+			steps.Outcome{State: steps.Working, Reason: fleetv1.ReasonSoaking, Message: "ring canary has Flux v2.9.6, and the next one waits until 2026-11-28T20:00:00Z: 1 have it, 3 wait"}},
+		"many are skipped": {
+			rings.Decision{State: rings.Silent, Ring: "canary", Skipped: []string{"a", "b", "c", "d", "e", "f"}},
+			steps.Outcome{State: steps.Failing, Reason: fleetv1.ReasonRingSilent, Message: "no cluster of ring canary can be upgraded, so nothing shows that Flux v2.9.6 works there; " +
+				"bring one back, or pin them by spec.flux.version, which leaves them out; 6 skipped: a, b, c, d and 2 more"}},
+		"a cluster failed": {
+			rings.Decision{State: rings.Halted, Ring: "canary", Counts: rings.Counts{Failed: 1, Waiting: 3}, Halt: &rings.Halt{Cluster: "eu1", Trouble: rings.Trouble{Reason: "BuildFailed", Message: "no such file"}}},
+			steps.Outcome{State: steps.Failing, Reason: fleetv1.ReasonHalted, Message: "Flux v2.9.6 failed on eu1: BuildFailed: no such file; no other cluster gets it (0 have it, 1 failed, 3 wait); " +
+				"mend the cluster or pin it to another version, and set spec.flux.version to one that works"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(c.want, upgradeOutcome(in, c.decision)); diff != "" {
+				t.Errorf("(-want +have):\n%s", diff)
+			}
+		})
+	}
+	if have := upgradeOutcome(rings.Input{}, rings.Decision{}); have.State != steps.Waiting || have.Reason != fleetv1.ReasonWaiting {
+		t.Errorf("without a target: %+v", have)
 	}
 }
