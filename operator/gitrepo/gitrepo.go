@@ -22,7 +22,7 @@ import (
 // timeout of one look at a repository.
 const timeout = 20 * time.Second
 
-// Errors of Head. The text of what wraps them says what mends it.
+// Errors of this package. The text of what wraps them says what mends it.
 var (
 	// ErrAuth: the server refuses the credentials, or wants some; or they are not usable.
 	ErrAuth = errors.New("the repository refuses the credentials")
@@ -32,12 +32,20 @@ var (
 	ErrBranch = errors.New("the branch is not found")
 	// ErrUnreachable: no connection to the host, or no answer in time.
 	ErrUnreachable = errors.New("the repository's host cannot be reached")
+	// ErrRefused: the server takes no push, or not this one: rights, a hook, a protected branch.
+	ErrRefused = errors.New("the repository refuses the push")
+	// ErrMoved: others pushed to the branch each time it was tried.
+	ErrMoved = errors.New("the branch kept moving")
+	// ErrTooLarge: a file, or all of a branch, is larger than what is read.
+	ErrTooLarge = errors.New("too large")
+	// ErrPath: a path that cannot be written: it climbs out, or something else is in its place.
+	ErrPath = errors.New("not a path that can be written")
 )
 
 // Head is the newest commit of a branch, as Flux writes it: "main@sha1:<40 hex digits>". It reads
 // the list of branches and nothing else. Errors wrap those of this package, or say in the server's
 // words what went wrong.
-func Head(ctx context.Context, address, branch string, auth Auth) (revision string, err error) {
+func Head(ctx context.Context, address, branch string, auth Auth) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	method, err := auth.method(address)
@@ -46,36 +54,16 @@ func Head(ctx context.Context, address, branch string, auth Auth) (revision stri
 	}
 	remote := git.NewRemote(memory.NewStorage(), &config.RemoteConfig{Name: "origin", URLs: []string{address}})
 	options := &git.ListOptions{Auth: method, CABundle: auth[KeyCA], ClientCert: auth[KeyClientCert], ClientKey: auth[KeyClientKey]}
-	refs, err := list(ctx, remote, options)
+	refs, err := within(ctx, func() ([]*plumbing.Reference, error) { return remote.ListContext(ctx, options) })
 	if err != nil {
 		return "", explain(address, err)
 	}
 	for _, ref := range refs {
 		if ref.Name() == plumbing.NewBranchReferenceName(branch) {
-			return branch + "@sha1:" + ref.Hash().String(), nil
+			return revision(branch, ref.Hash()), nil
 		}
 	}
-	return "", fmt.Errorf("%w: %s has no branch %q; push it, or name another in the Fleet", ErrBranch, redact(address), branch)
-}
-
-// list returns when ctx ends, although an SSH handshake does not: that goroutine ends with its
-// connection.
-func list(ctx context.Context, remote *git.Remote, options *git.ListOptions) ([]*plumbing.Reference, error) {
-	type answer struct {
-		refs []*plumbing.Reference
-		err  error
-	}
-	done := make(chan answer, 1)
-	go func() {
-		refs, err := remote.ListContext(ctx, options)
-		done <- answer{refs, err}
-	}()
-	select {
-	case a := <-done:
-		return a.refs, a.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	return "", noBranch(Remote{URL: address, Branch: branch})
 }
 
 // explain gives an error of the transport one of this package's, with what mends it.
@@ -91,7 +79,7 @@ func explain(address string, err error) error {
 	switch {
 	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed),
 		strings.Contains(err.Error(), "unable to authenticate"):
-		return fmt.Errorf("%w: %s: check the keys of the Fleet's secretRef and what they may read", ErrAuth, where)
+		return fmt.Errorf("%w: %s: check the keys of the Secret that the Fleet names for it (secretRef; to write, writeSecretRef)", ErrAuth, where)
 	case errors.Is(err, transport.ErrRepositoryNotFound):
 		return fmt.Errorf("%w: %s: check the Fleet's URL and that the credentials may see it", ErrNotFound, where)
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):
@@ -105,7 +93,7 @@ func explain(address string, err error) error {
 	case errors.As(err, &op):
 		return fmt.Errorf("%w: %s: %w", ErrUnreachable, where, op.Err)
 	}
-	return fmt.Errorf("list branches of %s: %w", where, err)
+	return fmt.Errorf("ask %s: %w", where, err)
 }
 
 // redact is a URL without what may be secret in it.

@@ -6,54 +6,13 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"net/http/cgi"
 	"net/http/httptest"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fairway-dev/fairway/operator/gitrepo/gittest"
 )
-
-// runGit runs git in a folder, without anybody's settings.
-func runGit(t *testing.T, dir string, args ...string) string {
-	t.Helper()
-	command := exec.CommandContext(t.Context(), "git", args...)
-	command.Dir = dir
-	command.Env = []string{
-		"HOME=" + t.TempDir(), "GIT_CONFIG_NOSYSTEM=1", "PATH=/usr/local/bin:/usr/bin:/bin",
-		"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.com",
-	}
-	out, err := command.CombinedOutput()
-	if err != nil {
-		t.Fatalf("git %v: %v\n%s", args, err, out)
-	}
-	return strings.TrimSpace(string(out))
-}
-
-// repositories makes a folder with a repository "config.git" of one commit on main, and an empty
-// one, and returns the commit.
-func repositories(t *testing.T) (root, commit string) {
-	t.Helper()
-	root = t.TempDir()
-	runGit(t, root, "init", "--bare", "--initial-branch=main", "config.git")
-	runGit(t, root, "init", "--bare", "--initial-branch=main", "empty.git")
-	work := filepath.Join(t.TempDir(), "work")
-	runGit(t, root, "clone", "config.git", work)
-	runGit(t, work, "checkout", "-b", "main")
-	runGit(t, work, "commit", "--allow-empty", "-m", "first")
-	runGit(t, work, "push", "origin", "main")
-	return root, runGit(t, work, "rev-parse", "HEAD")
-}
-
-// backend is Git's own HTTP server for a folder of repositories.
-func backend(t *testing.T, root string) http.Handler {
-	t.Helper()
-	return &cgi.Handler{
-		Path: filepath.Join(runGit(t, root, "--exec-path"), "git-http-backend"),
-		Env:  []string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "HOME=" + root},
-	}
-}
 
 // guarded lets in who sends the header that is wanted, and forbids "forbidden" what he asks for.
 func guarded(next http.Handler, authorization string) http.Handler {
@@ -71,14 +30,14 @@ func guarded(next http.Handler, authorization string) http.Handler {
 }
 
 func TestHead(t *testing.T) {
-	root, commit := repositories(t)
-	open := httptest.NewServer(backend(t, root))
+	root, commit := gittest.Repositories(t)
+	open := httptest.NewServer(gittest.Backend(t, root))
 	defer open.Close()
-	basic := httptest.NewServer(guarded(backend(t, root), "Basic dXNlcjpzZWNyZXQ=")) // user:secret
+	basic := httptest.NewServer(guarded(gittest.Backend(t, root), "Basic dXNlcjpzZWNyZXQ=")) // user:secret
 	defer basic.Close()
-	bearer := httptest.NewServer(guarded(backend(t, root), "Bearer token"))
+	bearer := httptest.NewServer(guarded(gittest.Backend(t, root), "Bearer token"))
 	defer bearer.Close()
-	secure := httptest.NewTLSServer(backend(t, root))
+	secure := httptest.NewTLSServer(gittest.Backend(t, root))
 	defer secure.Close()
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})
 

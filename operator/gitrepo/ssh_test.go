@@ -14,6 +14,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
+
+	"github.com/fairway-dev/fairway/operator/gitrepo/gittest"
 )
 
 func newKey(t *testing.T) (ssh.Signer, []byte) {
@@ -103,7 +105,7 @@ func serveSSH(conn net.Conn, config *ssh.ServerConfig) {
 }
 
 func TestHeadOverSSH(t *testing.T) {
-	root, commit := repositories(t)
+	root, commit := gittest.Repositories(t)
 	host, _ := newKey(t)
 	user, identity := newKey(t)
 	stranger, strangerIdentity := newKey(t)
