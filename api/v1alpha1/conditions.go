@@ -6,6 +6,7 @@ const (
 	ConditionReachable      = "Reachable"      // the operator can talk to the cluster's API server
 	ConditionAccessRenewed  = "AccessRenewed"  // of an adopted cluster: the token is good, and renewed in time; not needed for Ready
 	ConditionSurveyed       = "Surveyed"       // of a cluster from elsewhere: what it runs is known; not needed for Ready
+	ConditionConfigWritten  = "ConfigWritten"  // its file in the config repository has the Fleet's layers, and every variable has a value; Ready minds it while the Fleet has layers
 	ConditionFluxReady      = "FluxReady"      // Flux is installed, or was found and left alone
 	ConditionSynced         = "Synced"         // the root Kustomization reports Ready
 	ConditionAgentConnected = "AgentConnected" // heartbeats arrive and the snapshot is in the view
@@ -60,6 +61,17 @@ const (
 	ReasonRightsMissing   = "RightsMissing"   // the kubeconfig's user may not do all that Manage takes
 	ReasonSurveyFailed    = "SurveyFailed"    // the cluster did not answer all that was asked; it is tried again
 	ReasonReportNotStored = "ReportNotStored" // the report's ConfigMap cannot be written
+)
+
+// Reasons of ConfigWritten.
+const (
+	ReasonValuesMissing     = "ValuesMissing"     // manifests use variables that the cluster's values lack; the message has names, files and lines
+	ReasonLayerNotFound     = "LayerNotFound"     // the repository has no folder for a layer
+	ReasonLayersInvalid     = "LayersInvalid"     // the Fleet's layers contradict each other, or a selector cannot be read
+	ReasonEditedByHand      = "EditedByHand"      // the file is not as Fairway wrote it, or not Fairway's; it is left alone
+	ReasonNotIncluded       = "FileNotIncluded"   // a kustomization.yaml beside the file does not list it
+	ReasonConfigNotWritten  = "ConfigNotWritten"  // the file differs, and there are no credentials to write it with
+	ReasonRepositoryRefuses = "RepositoryRefuses" // the server does not take the push; the message has its words
 )
 
 // Reasons of FluxReady.

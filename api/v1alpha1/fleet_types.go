@@ -40,6 +40,48 @@ type FleetSpec struct {
 	// +optional
 	// +kubebuilder:default=None
 	ClusterProfiles ClusterProfiles `json:"clusterProfiles,omitempty"`
+
+	// layers of the platform that clusters get: folders of the config repository, platform/<name>/<cloud>, or platform/<name>/base where there is none for the
+	// cluster's cloud. The operator writes them into clusters/<id>/fairway.yaml.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:XValidation:rule="self.all(l, !has(l.dependsOn) || l.dependsOn.all(d, self.exists(o, o.name == d && (!has(o.dependsOn) || !(l.name in o.dependsOn)))))",message="dependsOn must name other layers of this list, of which none depends on this one"
+	Layers []Layer `json:"layers,omitempty"`
+}
+
+// Layer is a part of the platform that clusters get: a folder of the config repository.
+type Layer struct {
+	// name of the folder under platform/, and, after "layer-", of the Kustomization on the cluster.
+	// +required
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	// +kubebuilder:validation:MaxLength=48
+	Name string `json:"name,omitempty"`
+
+	// dependsOn names layers that must be ready first. One that a cluster does not
+	// get is not waited for there, but those that it depends on are.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:MaxLength=48
+	DependsOn []string `json:"dependsOn,omitempty"`
+
+	// clusterSelector selects WorkloadClusters by their labels. Left out: all of them.
+	// +optional
+	ClusterSelector *metav1.LabelSelector `json:"clusterSelector,omitempty"`
+
+	// interval at which what changed on the cluster itself is put right.
+	// +optional
+	// +kubebuilder:default="10m"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('24h')",message="interval must be between 1m and 24h"
+	Interval metav1.Duration `json:"interval,omitzero"`
+
+	// timeout within which all of it must be ready.
+	// +optional
+	// +kubebuilder:default="5m"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('10s') && duration(self) <= duration('1h')",message="timeout must be between 10s and 1h"
+	Timeout metav1.Duration `json:"timeout,omitzero"`
 }
 
 // ClusterProfiles is whether clusters are published for other tools.
@@ -72,6 +114,11 @@ type ConfigRepository struct {
 	// operator copies it to every cluster.
 	// +optional
 	SecretRef *meta.LocalObjectReference `json:"secretRef,omitempty"`
+
+	// writeSecretRef names a Secret in the operator's namespace, with the same keys, that the operator
+	// itself writes to the branch with. It goes to no cluster. Left out: the operator writes nothing.
+	// +optional
+	WriteSecretRef *meta.LocalObjectReference `json:"writeSecretRef,omitempty"`
 
 	// interval at which clusters look for new commits.
 	// +optional
