@@ -24,6 +24,7 @@ import (
 	"github.com/fairway-dev/fairway/clusters/capi"
 	"github.com/fairway-dev/fairway/clusters/flux"
 	"github.com/fairway-dev/fairway/clusters/remote"
+	"github.com/fairway-dev/fairway/operator/configrepo"
 	"github.com/fairway-dev/fairway/operator/eventbus"
 	"github.com/fairway-dev/fairway/operator/fleet"
 	"github.com/fairway-dev/fairway/operator/workloadcluster"
@@ -96,6 +97,7 @@ func wire(ctx context.Context, mgr manager.Manager, o *options) error {
 	watcher := &capi.Watcher{Cache: mgr.GetCache(), Mapper: mgr.GetRESTMapper()}
 	catalog := flux.NewCatalog()
 	recorder := mgr.GetEventRecorder(fieldOwner)
+	config := configrepo.New(mgr.GetClient(), o.namespace, now)
 
 	upgrades := &fleet.Upgrades{Changed: bus.wake}
 	fleets := &fleet.Reconciler{
@@ -108,12 +110,12 @@ func wire(ctx context.Context, mgr manager.Manager, o *options) error {
 	clusters := &workloadcluster.Reconciler{
 		Client: mgr.GetClient(), Recorder: recorder, Store: store, Catalog: catalog,
 		Remotes: remote.NewPool(remote.Options{Scheme: mgr.GetScheme(), FieldOwner: fieldOwner, Answered: bus.wake}),
-		Agents:  bus, Announcer: bus, Wake: bus.wake, Upgrades: upgrades,
+		Agents:  bus, Announcer: bus, Wake: bus.wake, Upgrades: upgrades, Config: config,
 		Clock: now, Namespace: o.namespace, AgentImage: o.agentImage, FieldOwner: fieldOwner,
 	}
 	err := clusters.SetupWithManager(ctx, mgr, workloadcluster.Options{Concurrency: o.concurrency, Clusters: watcher, Wake: bus.clusters})
 	if err != nil {
 		return fmt.Errorf("set up WorkloadCluster: %w", err)
 	}
-	return errors.Join(metrics.Registry.Register(workloadcluster.Expiries{Clusters: mgr.GetClient()}), mgr.Add(watcher), mgr.Add(bus), mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping))
+	return errors.Join(metrics.Registry.Register(workloadcluster.Expiries{Clusters: mgr.GetClient()}), mgr.Add(watcher), mgr.Add(bus), mgr.Add(config), mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping))
 }

@@ -12,8 +12,10 @@ import (
 // skewShown is how far an agent's clock may be off before it is worth a word.
 const skewShown = 5 * time.Second
 
-// steps of onboarding, in their order; a cluster is not Ready before all of them are.
-var steps = []string{fleetv1.ConditionReachable, fleetv1.ConditionFluxReady, fleetv1.ConditionSynced, fleetv1.ConditionAgentConnected}
+// steps of onboarding, in their order; a cluster is not Ready before all of them are that it has.
+var steps = []string{
+	fleetv1.ConditionReachable, fleetv1.ConditionFluxReady, fleetv1.ConditionSynced, fleetv1.ConditionAgentConnected, fleetv1.ConditionConfigWritten,
+}
 
 // summary is what a list shows of a cluster's objects.
 type summary struct {

@@ -117,35 +117,44 @@ func refusesInvalid(t *testing.T, s *suite) {
 		change func(*fleetv1.Fleet)
 		want   string
 	}{
-		"another name":                 {func(f *fleetv1.Fleet) { f.Name = "second" }, "there is one Fleet; name it default"},
-		"no URL":                       {func(f *fleetv1.Fleet) { f.Spec.ConfigRepository.URL = "" }, "configRepository"},
-		"another protocol":             {func(f *fleetv1.Fleet) { f.Spec.ConfigRepository.URL = "ftp://git.example.com/x" }, "url"},
-		"a quick interval":             {func(f *fleetv1.Fleet) { f.Spec.ConfigRepository.Interval.Duration = time.Second }, "interval must be between 5s and 24h"},
-		"a slow interval":              {func(f *fleetv1.Fleet) { f.Spec.ConfigRepository.Interval.Duration = 25 * time.Hour }, "interval must be between 5s and 24h"},
-		"no OCI artifact":              {func(f *fleetv1.Fleet) { f.Spec.Flux.Artifact = "https://example.com" }, "artifact"},
-		"no source-controller":         {func(f *fleetv1.Fleet) { f.Spec.Flux.Components = []fleetv1.FluxComponent{"helm-controller"} }, "source-controller and kustomize-controller are needed"},
-		"an unknown component":         {func(f *fleetv1.Fleet) { f.Spec.Flux.Components = []fleetv1.FluxComponent{"my-controller"} }, "components"},
-		"another bus":                  {func(f *fleetv1.Fleet) { f.Spec.Events.URL = "https://events.example.com" }, "url"},
-		"a short memory":               {func(f *fleetv1.Fleet) { f.Spec.Events.Retention.Duration = time.Minute }, "retention must be at least 1h"},
-		"a quick heartbeat":            {func(f *fleetv1.Fleet) { f.Spec.Heartbeat.Interval.Duration = time.Millisecond }, "interval must be between 1s and 10m"},
-		"a slow heartbeat":             {func(f *fleetv1.Fleet) { f.Spec.Heartbeat.Interval.Duration = time.Hour }, "interval must be between 1s and 10m"},
-		"a pattern that is none":       {redacts(`(x`), "missing closing"},
-		"a pattern that finds nothing": {redacts(`x*`), "does not match the empty text"},
-		"a rule without a name":        {func(f *fleetv1.Fleet) { f.Spec.Events.Redact = []fleetv1.RedactRule{{Pattern: "x"}} }, "name"},
-		"two rules of one name":        {redacts(`x`, `y`), "Duplicate value"},
-		"a label that is none":         {func(f *fleetv1.Fleet) { f.Spec.Ownership.TeamLabels = []fleetv1.LabelName{"a b"} }, "teamLabels"},
-		"a team that is no namespace":  {func(f *fleetv1.Fleet) { f.Spec.Ownership.DefaultTeam = "The Team" }, "defaultTeam"},
-		"an alias of an alias":         {func(f *fleetv1.Fleet) { f.Spec.Ownership.TeamAliases = map[string]fleetv1.TeamName{"a": "b", "b": "c"} }, "an alias must stand for a team"},
-		"a namespace that is none":     {func(f *fleetv1.Fleet) { f.Spec.Ownership.PlatformNamespaces = []string{"kube_system"} }, "platformNamespaces"},
-		"no cluster at a time":         {upgrades(func(u *fleetv1.FluxUpgrade) { u.MaxConcurrent = ptr.To(intstr.FromInt32(0)) }), "maxConcurrent must be at least 1"},
-		"a percentage of nothing":      {upgrades(func(u *fleetv1.FluxUpgrade) { u.MaxConcurrent = ptr.To(intstr.FromString("0%")) }), "maxConcurrent"},
-		"a quick verdict":              {upgrades(func(u *fleetv1.FluxUpgrade) { u.Timeout.Duration = time.Second }), "timeout must be between 30s and 24h"},
-		"a soak of weeks":              {upgrades(soaks("a", 200*time.Hour)), "soak must be between 0s and 168h"},
-		"a soak that is over before":   {upgrades(soaks("a", -time.Hour)), "soak must be between 0s and 168h"},
-		"the ring of all others":       {upgrades(soaks("others", 0)), "the name others"},
-		"a ring after that of all":     {upgrades(soaks("a", 0), soaks("b", 0)), "it must be the last"},
-		"two rings of one name":        {upgrades(soaks("a", 0), soaks("a", 0)), "Duplicate value"},
-		"no patience":                  {func(f *fleetv1.Fleet) { f.Spec.Heartbeat.MissesUntilUnknown = 1 }, "missesUntilUnknown"},
+		"another name":                        {func(f *fleetv1.Fleet) { f.Name = "second" }, "there is one Fleet; name it default"},
+		"no URL":                              {func(f *fleetv1.Fleet) { f.Spec.ConfigRepository.URL = "" }, "configRepository"},
+		"another protocol":                    {func(f *fleetv1.Fleet) { f.Spec.ConfigRepository.URL = "ftp://git.example.com/x" }, "url"},
+		"a quick interval":                    {func(f *fleetv1.Fleet) { f.Spec.ConfigRepository.Interval.Duration = time.Second }, "interval must be between 5s and 24h"},
+		"a slow interval":                     {func(f *fleetv1.Fleet) { f.Spec.ConfigRepository.Interval.Duration = 25 * time.Hour }, "interval must be between 5s and 24h"},
+		"no OCI artifact":                     {func(f *fleetv1.Fleet) { f.Spec.Flux.Artifact = "https://example.com" }, "artifact"},
+		"no source-controller":                {func(f *fleetv1.Fleet) { f.Spec.Flux.Components = []fleetv1.FluxComponent{"helm-controller"} }, "source-controller and kustomize-controller are needed"},
+		"an unknown component":                {func(f *fleetv1.Fleet) { f.Spec.Flux.Components = []fleetv1.FluxComponent{"my-controller"} }, "components"},
+		"another bus":                         {func(f *fleetv1.Fleet) { f.Spec.Events.URL = "https://events.example.com" }, "url"},
+		"a short memory":                      {func(f *fleetv1.Fleet) { f.Spec.Events.Retention.Duration = time.Minute }, "retention must be at least 1h"},
+		"a quick heartbeat":                   {func(f *fleetv1.Fleet) { f.Spec.Heartbeat.Interval.Duration = time.Millisecond }, "interval must be between 1s and 10m"},
+		"a slow heartbeat":                    {func(f *fleetv1.Fleet) { f.Spec.Heartbeat.Interval.Duration = time.Hour }, "interval must be between 1s and 10m"},
+		"a pattern that is none":              {redacts(`(x`), "missing closing"},
+		"a pattern that finds nothing":        {redacts(`x*`), "does not match the empty text"},
+		"a rule without a name":               {func(f *fleetv1.Fleet) { f.Spec.Events.Redact = []fleetv1.RedactRule{{Pattern: "x"}} }, "name"},
+		"two rules of one name":               {redacts(`x`, `y`), "Duplicate value"},
+		"a label that is none":                {func(f *fleetv1.Fleet) { f.Spec.Ownership.TeamLabels = []fleetv1.LabelName{"a b"} }, "teamLabels"},
+		"a team that is no namespace":         {func(f *fleetv1.Fleet) { f.Spec.Ownership.DefaultTeam = "The Team" }, "defaultTeam"},
+		"an alias of an alias":                {func(f *fleetv1.Fleet) { f.Spec.Ownership.TeamAliases = map[string]fleetv1.TeamName{"a": "b", "b": "c"} }, "an alias must stand for a team"},
+		"a namespace that is none":            {func(f *fleetv1.Fleet) { f.Spec.Ownership.PlatformNamespaces = []string{"kube_system"} }, "platformNamespaces"},
+		"no cluster at a time":                {upgrades(func(u *fleetv1.FluxUpgrade) { u.MaxConcurrent = ptr.To(intstr.FromInt32(0)) }), "maxConcurrent must be at least 1"},
+		"a percentage of nothing":             {upgrades(func(u *fleetv1.FluxUpgrade) { u.MaxConcurrent = ptr.To(intstr.FromString("0%")) }), "maxConcurrent"},
+		"a quick verdict":                     {upgrades(func(u *fleetv1.FluxUpgrade) { u.Timeout.Duration = time.Second }), "timeout must be between 30s and 24h"},
+		"a soak of weeks":                     {upgrades(soaks("a", 200*time.Hour)), "soak must be between 0s and 168h"},
+		"a soak that is over before":          {upgrades(soaks("a", -time.Hour)), "soak must be between 0s and 168h"},
+		"the ring of all others":              {upgrades(soaks("others", 0)), "the name others"},
+		"a ring after that of all":            {upgrades(soaks("a", 0), soaks("b", 0)), "it must be the last"},
+		"two rings of one name":               {upgrades(soaks("a", 0), soaks("a", 0)), "Duplicate value"},
+		"no patience":                         {func(f *fleetv1.Fleet) { f.Spec.Heartbeat.MissesUntilUnknown = 1 }, "missesUntilUnknown"},
+		"a layer without a name":              {layersAre(fleetv1.Layer{}), "name"},
+		"a layer that climbs out":             {layersAre(fleetv1.Layer{Name: ".."}), "name"},
+		"two layers of one name":              {layersAre(fleetv1.Layer{Name: "a"}, fleetv1.Layer{Name: "a"}), "Duplicate value"},
+		"a layer that nobody knows":           {layersAre(fleetv1.Layer{Name: "a", DependsOn: []string{"b"}}), "dependsOn must name other layers of this list"},
+		"a layer that waits for itself":       {layersAre(fleetv1.Layer{Name: "a", DependsOn: []string{"a"}}), "of which none depends on this one"},
+		"two layers that wait for each other": {layersAre(fleetv1.Layer{Name: "a", DependsOn: []string{"b"}}, fleetv1.Layer{Name: "b", DependsOn: []string{"a"}}), "of which none depends on this one"},
+		"a layer in a hurry":                  {layersAre(fleetv1.Layer{Name: "a", Interval: metav1.Duration{Duration: time.Second}}), "interval must be between 1m and 24h"},
+		"a layer without patience":            {layersAre(fleetv1.Layer{Name: "a", Timeout: metav1.Duration{Duration: time.Second}}), "timeout must be between 10s and 1h"},
+		"too many layers":                     {layersAre(make([]fleetv1.Layer, 33)...), "must have at most 32 items"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fleet := newFleet(nil)
@@ -170,6 +179,10 @@ func soaks(name string, soak time.Duration) func(*fleetv1.FluxUpgrade) {
 	return func(u *fleetv1.FluxUpgrade) {
 		u.Rings = append(u.Rings, fleetv1.UpgradeRing{Name: name, Soak: metav1.Duration{Duration: soak}})
 	}
+}
+
+func layersAre(layers ...fleetv1.Layer) func(*fleetv1.Fleet) {
+	return func(f *fleetv1.Fleet) { f.Spec.Layers = layers }
 }
 
 // redacts makes rules of patterns, all of one name.
@@ -200,7 +213,10 @@ func TestSettingsThatAgentsCannotUseAreToldOf(t *testing.T) {
 }
 
 func hasDefaults(t *testing.T, s *suite) {
-	fleet := newFleet(func(spec *fleetv1.FleetSpec) { spec.Flux, spec.Events = fleetv1.FluxDistribution{}, fleetv1.Events{} })
+	fleet := newFleet(func(spec *fleetv1.FleetSpec) {
+		spec.Flux, spec.Events = fleetv1.FluxDistribution{}, fleetv1.Events{}
+		spec.Layers = []fleetv1.Layer{{Name: "network"}, {Name: "ingress", DependsOn: []string{"network"}}}
+	})
 	platformtest.Create(t, s.c, fleet)
 	defer func() {
 		if err := s.c.Delete(t.Context(), fleet); err != nil {
@@ -219,6 +235,10 @@ func hasDefaults(t *testing.T, s *suite) {
 		Ownership: fleetv1.Ownership{PlatformTeam: "platform", PlatformNamespaces: []string{"flux-system", "fairway-system", "kube-system"}},
 
 		ClusterProfiles: fleetv1.ClusterProfilesNone,
+		Layers: []fleetv1.Layer{
+			{Name: "network", Interval: metav1.Duration{Duration: 10 * time.Minute}, Timeout: metav1.Duration{Duration: 5 * time.Minute}},
+			{Name: "ingress", DependsOn: []string{"network"}, Interval: metav1.Duration{Duration: 10 * time.Minute}, Timeout: metav1.Duration{Duration: 5 * time.Minute}},
+		},
 	}
 	if diff := cmp.Diff(want, fleet.Spec); diff != "" {
 		t.Errorf("spec (-want +have):\n%s", diff)
@@ -252,6 +272,13 @@ func tellsOfSecret(t *testing.T, s *suite) {
 	compare(t, fleet, map[string]string{fleetv1.ConditionConfigRepositoryReady: "False/SecretNotFound"})
 	if text := message(fleet, fleetv1.ConditionConfigRepositoryReady); !strings.Contains(text, "fairway-system/git") {
 		t.Errorf("the message does not name the Secret: %s", text)
+	}
+	writing := newFleet(func(spec *fleetv1.FleetSpec) {
+		spec.ConfigRepository.WriteSecretRef = &meta.LocalObjectReference{Name: "git-write"}
+	})
+	if got := s.writeSecretMissing(t.Context(), writing.Spec.ConfigRepository.WriteSecretRef); got == nil || got.Reason != fleetv1.ReasonSecretMissing ||
+		!strings.Contains(got.Message, "fairway-system/git-write of spec.configRepository.writeSecretRef") {
+		t.Errorf("of the Secret to write with: %+v", got)
 	}
 }
 

@@ -32,11 +32,28 @@ func (r *Reconciler) repository(ctx context.Context, obj *fleetv1.Fleet) (steps.
 	if err != nil {
 		return steps.Internal(err), ""
 	}
+	if missing := r.writeSecretMissing(ctx, spec.WriteSecretRef); missing != nil {
+		return *missing, ""
+	}
 	key := strings.Join([]string{spec.URL, spec.Branch, digest(auth), request(obj)}, "\n")
 	revision, err := r.heads.Get(ctx, key, spec.Interval.Duration*3/4, func(ctx context.Context) (string, error) {
 		return gitrepo.Head(ctx, spec.URL, spec.Branch, auth)
 	})
 	return repositoryRead(revision, err).Again(steps.Jitter(spec.Interval.Duration)), revision
+}
+
+// writeSecretMissing says that the Secret to write with is not there; nil when it is, or none is wanted.
+// What it may do shows when something is written.
+func (r *Reconciler) writeSecretMissing(ctx context.Context, ref *meta.LocalObjectReference) *steps.Outcome {
+	_, err := r.auth(ctx, ref)
+	switch {
+	case apierrors.IsNotFound(err):
+		return &steps.Outcome{State: steps.Failing, Reason: fleetv1.ReasonSecretMissing, Err: err,
+			Message: fmt.Sprintf("Secret %s/%s of spec.configRepository.writeSecretRef does not exist; create it with the keys that Flux's GitRepository uses", r.Namespace, ref.Name)}
+	case err != nil:
+		return new(steps.Internal(err))
+	}
+	return nil
 }
 
 func repositoryRead(revision string, err error) steps.Outcome {

@@ -85,7 +85,7 @@ func registration(obj *fleetv1.WorkloadCluster) event.Registration {
 		Cloud: cloud.Provider, Region: cloud.Region, Account: cloud.Account,
 		Mode: string(obj.Spec.Mode), Suspended: obj.Spec.Suspend,
 	}
-	for _, name := range stepConditions {
+	for _, name := range append(stepConditions[:len(stepConditions):len(stepConditions)], fleetv1.ConditionConfigWritten) {
 		c := apimeta.FindStatusCondition(obj.Status.Conditions, name)
 		if c == nil || c.Reason == fleetv1.ReasonObserveOnly {
 			continue

@@ -238,18 +238,6 @@ func TestSync(t *testing.T) {
 	}
 }
 
-func TestValues(t *testing.T) {
-	obj := &fleetv1.WorkloadCluster{ObjectMeta: metav1.ObjectMeta{Name: "prod-1"}}
-	obj.Spec.Environment = "prod"
-	obj.Spec.Values = map[string]fleetv1.ValueText{"DOMAIN": "eu1.example.com", "CLUSTER_NAME": "forged"}
-	want := map[string]string{
-		"CLUSTER_NAME": "prod-1", "CLUSTER_ENVIRONMENT": "prod", "CLUSTER_CLOUD": "AWS", "CLUSTER_REGION": "", "CLUSTER_ACCOUNT": "", "DOMAIN": "eu1.example.com",
-	}
-	if diff := cmp.Diff(want, values(obj, fleetv1.Cloud{Provider: "AWS"})); diff != "" {
-		t.Errorf("(-want +have):\n%s", diff)
-	}
-}
-
 func TestHolderOf(t *testing.T) {
 	named := func(namespace string, second int64) fleetv1.WorkloadCluster {
 		return fleetv1.WorkloadCluster{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "x", CreationTimestamp: metav1.Unix(second, 0)}}

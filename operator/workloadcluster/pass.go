@@ -31,6 +31,7 @@ type pass struct {
 	renewed   *steps.Step   // nil: the credentials are not the operator's to renew
 	later     time.Duration // when either is looked at again; 0: it need not be asked for
 	published *steps.Step   // nil: there is to be no ClusterProfile
+	config    *steps.Step   // ConfigWritten, while the Fleet has no layers; nil: nothing was looked at
 
 	// What was learned for the status; zero values leave what stands there.
 	cloud    fleetv1.Cloud
@@ -46,10 +47,21 @@ func (p *pass) add(condition string, outcome steps.Outcome) {
 	p.steps = append(p.steps, steps.Step{Condition: condition, Outcome: outcome})
 }
 
+// configured notes what became of the cluster's file. Ready minds it while the Fleet has layers.
+func (p *pass) configured(outcome *steps.Outcome) {
+	switch {
+	case outcome == nil:
+	case layered(p.fleet):
+		p.add(fleetv1.ConditionConfigWritten, *outcome)
+	default:
+		p.config = &steps.Step{Condition: fleetv1.ConditionConfigWritten, Outcome: *outcome}
+	}
+}
+
 // all are the steps, with those that Ready does not mind.
 func (p *pass) all() []steps.Step {
 	var aside []steps.Step
-	for _, step := range []*steps.Step{p.renewed, p.surveyed, p.published} {
+	for _, step := range []*steps.Step{p.renewed, p.surveyed, p.published, p.config} {
 		if step != nil {
 			aside = append(aside, *step)
 		}

@@ -74,6 +74,7 @@ type Reconciler struct {
 	Agents     Agents
 	Upgrades   Upgrades
 	Announcer  Announcer
+	Config     ConfigRepository
 	Clock      clock.PassiveClock
 	Namespace  string // of the operator
 	AgentImage string
@@ -154,6 +155,9 @@ func (r *Reconciler) run(ctx context.Context, p *pass) {
 	}
 	p.add(fleetv1.ConditionReachable, reachable)
 	if reachable.State != steps.Done {
+		if layered(p.fleet) {
+			p.add(fleetv1.ConditionConfigWritten, steps.Previous(fleetv1.ConditionReachable))
+		}
 		for _, condition := range stepConditions[1:] {
 			p.add(condition, steps.Previous(fleetv1.ConditionReachable))
 		}
@@ -164,8 +168,11 @@ func (r *Reconciler) run(ctx context.Context, p *pass) {
 	surveyed := r.survey(ctx, p)
 	// The agent comes first of the rest although its condition is last: it is what reports when the others fail.
 	connected := r.unlessSilent(p, surveyed, func() steps.Outcome { return r.connectAgent(ctx, p) })
+	// Before Flux, so that a new cluster finds its file when it begins to follow the repository.
+	configured := r.configure(ctx, p)
 	ready := r.unlessSilent(p, connected, func() steps.Outcome { return r.installFlux(ctx, p) })
 	synced := r.unlessSilent(p, ready, func() steps.Outcome { return r.sync(ctx, p, ready) })
+	p.configured(configured)
 	p.add(fleetv1.ConditionFluxReady, ready)
 	p.add(fleetv1.ConditionSynced, synced)
 	p.add(fleetv1.ConditionAgentConnected, connected)

@@ -47,6 +47,7 @@ func TestOnAPlatformCluster(t *testing.T) {
 		{"what the status lost is learned from the cluster before anything is upgraded", recallsVersion},
 		{"what the Fleet sets for agents reaches them, but for what they cannot use", passesSettings},
 		{"credentials of another cluster are replaced and told of", replacesCredentials},
+		{"a cluster gets the Fleet's layers by its file in the repository", writesLayers},
 		{"a suspended cluster is left alone", suspends},
 		{"a cluster is published for other tools where the Fleet asks for it", publishesProfiles},
 		{"a cluster that leaves loses the agent and its credentials, and keeps Flux", detaches},

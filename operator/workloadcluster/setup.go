@@ -121,7 +121,9 @@ func fleetChanged(e event.UpdateEvent) bool {
 		return true
 	}
 	keys := func(f *fleetv1.Fleet) string { return conditions.GetReason(f, fleetv1.ConditionEventsReady) }
-	return before.Generation != after.Generation || keys(before) != keys(after)
+	// A commit concerns those who have a file in the repository only.
+	commit := layered(after) && before.Status.ConfigRevision != after.Status.ConfigRevision
+	return before.Generation != after.Generation || keys(before) != keys(after) || commit
 }
 
 // named are the clusters with the name of obj; all of them when it has none.

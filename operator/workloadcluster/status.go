@@ -16,7 +16,8 @@ var stepConditions = []string{
 	fleetv1.ConditionReachable, fleetv1.ConditionFluxReady, fleetv1.ConditionSynced, fleetv1.ConditionAgentConnected,
 }
 
-var owned = steps.Owned(append([]string{fleetv1.ConditionAccessRenewed, fleetv1.ConditionSurveyed, fleetv1.ConditionProfilePublished}, stepConditions...)...)
+var owned = steps.Owned(append([]string{fleetv1.ConditionAccessRenewed, fleetv1.ConditionSurveyed, fleetv1.ConditionProfilePublished,
+	fleetv1.ConditionConfigWritten}, stepConditions...)...)
 
 // report writes what a pass found into the status. What it did not learn keeps its last value.
 func report(p *pass) {
@@ -43,7 +44,20 @@ func report(p *pass) {
 	}
 	reportAccess(p)
 	reportSurvey(p)
+	reportConfig(p)
 	steps.Report(p.obj, p.steps, readyMessage(p))
+}
+
+// reportConfig writes the condition of a file that Ready does not mind, and takes away one that tells of
+// layers that the Fleet no longer has.
+func reportConfig(p *pass) {
+	switch {
+	case layered(p.fleet):
+	case p.config != nil:
+		steps.Set(p.obj, *p.config)
+	case p.cluster != nil: // it was looked whether there is anything to tell
+		conditions.Delete(p.obj, fleetv1.ConditionConfigWritten)
+	}
 }
 
 // reportSurvey writes a survey's condition and numbers. A cluster is well without one; what is known

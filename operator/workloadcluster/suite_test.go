@@ -25,6 +25,7 @@ import (
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
 	"github.com/fairway-dev/fairway/clusters/flux"
 	"github.com/fairway-dev/fairway/clusters/remote"
+	"github.com/fairway-dev/fairway/operator/configrepo"
 	"github.com/fairway-dev/fairway/operator/eventbus"
 	"github.com/fairway-dev/fairway/operator/platformtest"
 	"github.com/fairway-dev/fairway/operator/rings"
@@ -60,6 +61,17 @@ func newSuite(t *testing.T) *suite {
 		FirstAnswer: patient,
 	}
 	s.versions.Now = s.clock.Now
+	config := configrepo.New(s.platform.Client, fleetv1.SystemNamespace, s.clock)
+	s.Config = config
+	ended := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { ended <- config.Start(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 	return s
 }
 

@@ -11,6 +11,7 @@ import (
 
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
 	"github.com/fairway-dev/fairway/clusters/flux"
+	"github.com/fairway-dev/fairway/clusters/layers"
 	"github.com/fairway-dev/fairway/operator/steps"
 )
 
@@ -77,26 +78,8 @@ func syncOf(p *pass, secret map[string][]byte) flux.Sync {
 		ClusterID: p.obj.ID(),
 		URL:       repository.URL, Branch: repository.Branch, Interval: repository.Interval.Duration,
 		Secret: secret,
-		Values: values(p.obj, p.cloud),
+		Values: layers.Values(p.obj, p.cloud),
 	}
-}
-
-// values are the substitution variables of a cluster. Fairway's own are always there, if empty:
-// Flux refuses manifests that use one that is not.
-func values(obj *fleetv1.WorkloadCluster, cloud fleetv1.Cloud) map[string]string {
-	out := map[string]string{
-		fleetv1.ValueName:        obj.ID(),
-		fleetv1.ValueEnvironment: obj.Spec.Environment,
-		fleetv1.ValueCloud:       cloud.Provider,
-		fleetv1.ValueRegion:      cloud.Region,
-		fleetv1.ValueAccount:     cloud.Account,
-	}
-	for name, value := range obj.Spec.Values {
-		if _, own := out[name]; !own {
-			out[name] = string(value)
-		}
-	}
-	return out
 }
 
 // withoutLooks takes Flux's look at each interval for no news of a cluster that is well: it says nothing while it looks, and
