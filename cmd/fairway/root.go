@@ -35,6 +35,7 @@ The exit code is 0 only when what was asked for is true. Results go to stdout, e
 		newGetEpisodes(sh, conn, hub(conn, func(c *client.Client) episodeLister { return c })),
 		newCreate(sh, conn),
 		newAdopt(sh, conn),
+		newCheck(sh, conn),
 		newInstall(sh, install.Manifests),
 		newVersion(sh, conn, hub(conn, func(c *client.Client) versioned { return c })),
 	)
