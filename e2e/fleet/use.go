@@ -104,12 +104,30 @@ func (f *Fleet) Commit(ctx context.Context, message string, files Files) (commit
 	return f.config.Commit(ctx, "main", files, message)
 }
 
+// ConfigFile is a file of the config repository's main branch.
+func (f *Fleet) ConfigFile(ctx context.Context, path string) (string, error) {
+	return f.config.Read(ctx, "main", path)
+}
+
+// GitCredentials are those that the config repository is read and written with.
+func (f *Fleet) GitCredentials() (user, password string) { return gitUser, gitPassword }
+
 // Sync makes Flux on a cluster look for new commits now, as a webhook would.
 func (f *Fleet) Sync(ctx context.Context, id string) error {
 	obj := &sourcev1.GitRepository{}
 	c := f.Member(id).Client()
 	if err := c.Get(ctx, client.ObjectKey{Namespace: fleetv1.FluxNamespace, Name: fleetv1.RootName}, obj); err != nil {
 		return fmt.Errorf("get GitRepository on %s: %w", id, err)
+	}
+	return annotate(ctx, c, obj, time.Now().Format(time.RFC3339Nano))
+}
+
+// Poke makes Flux on a cluster look at a Kustomization now, as flux reconcile does.
+func (f *Fleet) Poke(ctx context.Context, id, name string) error {
+	obj := &kustomizev1.Kustomization{}
+	c := f.Member(id).Client()
+	if err := c.Get(ctx, client.ObjectKey{Namespace: fleetv1.FluxNamespace, Name: name}, obj); err != nil {
+		return fmt.Errorf("get Kustomization %s on %s: %w", name, id, err)
 	}
 	return annotate(ctx, c, obj, time.Now().Format(time.RFC3339Nano))
 }
@@ -132,7 +150,7 @@ func (f *Fleet) PublishFlux(ctx context.Context, version string, change func(man
 	return err
 }
 
-// RequestFleet asks the operator for a pass over the Fleet, so that it looks for a new version of Flux now.
+// RequestFleet asks the operator for a pass over the Fleet, so that it looks for a new version of Flux, and for new commits, now.
 func (f *Fleet) RequestFleet(ctx context.Context) error {
 	obj := &fleetv1.Fleet{}
 	obj.Name = fleetv1.FleetName
