@@ -60,7 +60,7 @@ func takesOver(t *testing.T, s *suite) {
 	if err := s.platform.Client.Update(t.Context(), obj); err != nil {
 		t.Fatal(err)
 	}
-	second := fluxController("helm-controller")
+	second := fluxController("helm-controller", "v2.9.5")
 	second.Namespace = "flux-of-theirs"
 	s.workload.Namespace(t, second.Namespace)
 	platformtest.Create(t, s.workload.Client, second)
@@ -99,7 +99,7 @@ func takesOver(t *testing.T, s *suite) {
 // refused has a controller whose selector is another one, which cannot be changed.
 func (s *suite) refused(t *testing.T, obj *fleetv1.WorkloadCluster) {
 	t.Helper()
-	other := fluxController("source-controller")
+	other := fluxController("source-controller", "v2.9.5")
 	theirs := &appsv1.Deployment{}
 	if err := s.workload.Client.Get(t.Context(), client.ObjectKeyFromObject(other), theirs); err != nil {
 		t.Fatal(err)
