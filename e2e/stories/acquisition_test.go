@@ -253,7 +253,7 @@ func forgetConfig(t *testing.T, id string) {
 const (
 	ledgerNamespace = "ledger"
 	ledgerSettings  = 180
-	ledgerApps      = 5
+	ledgerApps      = 3
 )
 
 func ledger() fleet.Files {
