@@ -60,11 +60,11 @@ func failsInTheFirstRing(t *testing.T) {
 	})
 	fleetUpgrade(t, 90*time.Second, "the upgrade is halted", fleetv1.ReasonHalted)
 	t.Logf("a bad version: from its publication to the halt %s", time.Since(began).Round(100*time.Millisecond))
-	obj := getFleet(t)
-	if halt := obj.Status.FluxUpgrade.Halted; halt == nil || halt.Cluster != canary || halt.Reason != "CrashLoopBackOff" {
-		t.Errorf("halted by %+v, want a crash on %s", halt, canary)
-	}
-	if text := apimeta.FindStatusCondition(obj.Status.Conditions, fleetv1.ConditionFluxUpgraded).Message; !strings.Contains(text, canary) {
+	eventually(t, 10*time.Second, "the Fleet's status names the cluster", func(context.Context) (bool, string) { // it is written after the conditions
+		halt := getFleet(t).Status.FluxUpgrade.Halted
+		return halt != nil && halt.Cluster == canary && halt.Reason == "CrashLoopBackOff", fmt.Sprintf("halted by %+v", halt)
+	})
+	if text := apimeta.FindStatusCondition(getFleet(t).Status.Conditions, fleetv1.ConditionFluxUpgraded).Message; !strings.Contains(text, canary) {
 		t.Errorf("the condition does not name %s: %s", canary, text)
 	} else {
 		t.Log(text)
@@ -122,10 +122,10 @@ func goesThroughAllRings(t *testing.T) {
 			t.Errorf("%s still remembers a failure: %s", id, text)
 		}
 	}
-	counts := getFleet(t).Status.FluxUpgrade.Clusters
-	if diff := cmp.Diff(fleetv1.UpgradeCounts{Upgraded: int32(len(members))}, counts); diff != "" {
-		t.Errorf("counts (-want +have):\n%s", diff)
-	}
+	eventually(t, 10*time.Second, "the Fleet's status counts them", func(context.Context) (bool, string) {
+		counts := getFleet(t).Status.FluxUpgrade.Clusters
+		return counts == fleetv1.UpgradeCounts{Upgraded: int32(len(members))}, fmt.Sprintf("%+v", counts)
+	})
 }
 
 // publish publishes a version and lets the operator look for it now.
