@@ -160,7 +160,7 @@ func (f *Fleet) startClusters(ctx context.Context) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
 		f.Platform, err = f.run.StartPlatform(groupCtx, bench.PlatformOptions{
-			Cluster: kube.Options{Publish: []string{eventsService, hubService}},
+			Cluster: kube.Options{Publish: []string{eventsService, hubService}, Volumes: f.options.HubVolume != ""},
 		})
 		return err
 	})

@@ -18,7 +18,7 @@ import (
 // Down of this one ends both.
 func (f *Fleet) Next(ctx context.Context, name, hubVolume string) (*Fleet, error) {
 	f.say("starting the next platform cluster, %s", name)
-	platform, err := f.run.StartNextPlatform(ctx, f.Platform, kube.Options{Name: name, Publish: []string{eventsService, hubService}})
+	platform, err := f.run.StartNextPlatform(ctx, f.Platform, kube.Options{Name: name, Publish: []string{eventsService, hubService}, Volumes: true})
 	if err != nil {
 		return nil, err
 	}

@@ -47,8 +47,11 @@ func (r *controlPlaneReconciler) Reconcile(ctx context.Context, request ctrl.Req
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	owner := ownerCluster(object)
-	if paused, err := r.paused(ctx, object.GetNamespace(), owner); err != nil || paused {
-		return ctrl.Result{RequeueAfter: pausePoll}, err
+	switch paused, err := r.paused(ctx, object.GetNamespace(), owner); {
+	case err != nil:
+		return ctrl.Result{}, err
+	case paused:
+		return ctrl.Result{RequeueAfter: pausePoll}, nil
 	}
 	if !object.GetDeletionTimestamp().IsZero() {
 		return ctrl.Result{}, r.remove(ctx, object)

@@ -35,6 +35,8 @@ type Options struct {
 	// Publish lists Services, as namespace/name:port, that get an address on 127.0.0.1: see
 	// Cluster.Published.
 	Publish []string
+	// Volumes has claims bound to PersistentVolumes that fit, which tests make: folders of this machine.
+	Volumes bool
 	// Region and Zone are what the node says of where it is; Zone is <Region>a when empty.
 	Region, Zone string
 	// ProviderIDPrefix begins the node's provider id, aws:///eu-west-1a/i-; the node adds a number

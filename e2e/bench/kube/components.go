@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +29,13 @@ var controllers = []string{
 	"namespace-controller", "node-lifecycle-controller", "pod-garbage-collector-controller", "replicaset-controller",
 	"resourcequota-controller", "root-ca-certificate-publisher-controller", "serviceaccount-controller",
 	"serviceaccount-token-controller", "statefulset-controller", "taint-eviction-controller", "ttl-after-finished-controller",
+}
+
+func (c *Cluster) controllers() []string {
+	if c.options.Volumes {
+		return append(slices.Clone(controllers), "persistentvolume-binder-controller")
+	}
+	return controllers
 }
 
 func (c *Cluster) etcd() process.Spec {
@@ -88,7 +96,7 @@ func (c *Cluster) controllerManager() process.Spec {
 		"--leader-elect=false", "--profiling=false", "--use-service-account-credentials=false",
 		"--service-account-private-key-file="+c.pki.path("service-account.key"),
 		"--root-ca-file="+c.pki.path("ca.crt"),
-		"--controllers="+strings.Join(controllers, ","),
+		"--controllers="+strings.Join(c.controllers(), ","),
 	)
 	spec.Ready = c.probe("https://" + loopback(c.ports.controllers) + "/healthz")
 	return spec
