@@ -98,24 +98,25 @@ func (r *Reconciler) readSecret(ctx context.Context, namespace string, ref *flee
 	return a, nil
 }
 
-// reach connects to the cluster and learns what it is.
-func (r *Reconciler) reach(ctx context.Context, p *pass) steps.Outcome {
+// reach connects to the cluster and learns what it is. done is called when nothing more is asked of it.
+func (r *Reconciler) reach(ctx context.Context, p *pass) (_ steps.Outcome, done func()) {
+	done = func() {}
 	if outcome, missing := missing(p.access); missing {
-		return outcome
+		return outcome, done
 	}
-	cluster, err := r.connect(ctx, p.obj, p.trust, p.access.kubeconfig)
+	cluster, given, err := r.connect(ctx, p.obj.ID(), p.doubted, p.access.kubeconfig)
 	if _, wait := putOff(err); wait {
 		p.putOff = err
-		return steps.Outcome{State: steps.Waiting}
+		return steps.Outcome{State: steps.Waiting}, done
 	}
 	if err != nil {
-		return r.backOff(p, notConnected(p.access, p.obj.ID(), err))
+		return r.backOff(p, notConnected(p.access, p.obj.ID(), err)), done
 	}
 	p.cluster, p.version, p.applier = cluster, cluster.Version, flux.NewApplier(cluster.Client)
 	if p.cloud, err = r.locate(ctx, p); err != nil {
-		return r.backOff(p, notConnected(p.access, p.obj.ID(), remote.Classify(err)))
+		return r.backOff(p, notConnected(p.access, p.obj.ID(), remote.Classify(err))), given
 	}
-	return steps.Succeeded("Kubernetes %s answers", cluster.Version)
+	return steps.Succeeded("Kubernetes %s answers", cluster.Version), given
 }
 
 // missing says what there is to wait for before a connection can be tried.

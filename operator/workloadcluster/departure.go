@@ -157,17 +157,11 @@ func (r *Reconciler) clean(ctx context.Context, obj *fleetv1.WorkloadCluster, a 
 	if outcome, missing := missing(a); missing {
 		return []string{"the agent on the cluster (" + outcome.Message + ")"}
 	}
-	trust := trustIn(obj, r.agentSilent(obj.ID()))
-	if trust == away {
-		if !r.slow.take() {
-			return []string{"the agent on the cluster (" + errNoPlace.Error() + ")"}
-		}
-		defer r.slow.free()
-	}
-	cluster, err := r.connect(ctx, obj, trust, a.kubeconfig)
+	cluster, done, err := r.connect(ctx, obj.ID(), doubtful(obj, r.agentSilent(obj.ID())), a.kubeconfig)
 	if err != nil {
 		return []string{"the agent on the cluster (" + err.Error() + ")"}
 	}
+	defer done()
 	applier := flux.NewApplier(cluster.Client)
 	sets := []string{setAgent}
 	if obj.Spec.Deletion.Policy == fleetv1.DeletionUninstall && obj.Spec.Mode != fleetv1.ModeObserve {

@@ -18,8 +18,9 @@ type pass struct {
 	fleet  *fleetv1.Fleet // nil: there is none
 	access access
 	rest   rest // why nothing is done; zero: the steps are taken
-	trust  trust
-	putOff error // why the pass cannot go on now; nil: it can
+
+	doubted bool  // the cluster may not answer
+	putOff  error // why the pass cannot go on now; nil: it can
 
 	patcher *patch.SerialPatcher // for what has to be known before it is done
 

@@ -88,8 +88,9 @@ type Reconciler struct {
 	applied     recent
 	announced   announcements
 	surveys     surveys
-	slow        places
-	unpublished uids // clusters that are known to have no ClusterProfile of ours
+	surveying   turns // each survey holds what it saw in memory
+	slow        turns // with clusters that are doubted
+	unpublished uids  // clusters that are known to have no ClusterProfile of ours
 }
 
 // Reconcile is one pass over one cluster.
@@ -133,7 +134,7 @@ func (r *Reconciler) begin(ctx context.Context, obj *fleetv1.WorkloadCluster) (*
 	if p.access, err = r.readAccess(ctx, obj); err != nil {
 		p.access = access{err: err}
 	}
-	p.rest, p.trust = resting(obj, holder, p.access), trustIn(obj, r.agentSilent(obj.ID()))
+	p.rest, p.doubted = resting(obj, holder, p.access), doubtful(obj, r.agentSilent(obj.ID()))
 	if p.fleet, err = r.fleet(ctx); err != nil {
 		return nil, err
 	}
@@ -142,14 +143,8 @@ func (r *Reconciler) begin(ctx context.Context, obj *fleetv1.WorkloadCluster) (*
 
 // run takes the steps.
 func (r *Reconciler) run(ctx context.Context, p *pass) {
-	if p.trust == away {
-		if !r.slow.take() {
-			p.putOff = errNoPlace
-			return
-		}
-		defer r.slow.free()
-	}
-	reachable := r.reach(ctx, p)
+	reachable, done := r.reach(ctx, p)
+	defer done()
 	if p.putOff != nil {
 		return
 	}

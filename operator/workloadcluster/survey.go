@@ -33,14 +33,10 @@ const (
 // when its turn comes.
 func (r *Reconciler) survey(ctx context.Context, p *pass) steps.Outcome {
 	wish := r.surveyWish(p)
-	if !wish.due() || !r.surveys.begin(p.obj.ID()) {
+	if !wish.due() || !r.surveying.begin(p.obj.ID()) {
 		return steps.Outcome{}
 	}
-	defer func() {
-		if next, ok := r.surveys.end(); ok && r.Wake != nil {
-			r.Wake(next)
-		}
-	}()
+	defer func() { r.wake(r.surveying.end()) }()
 	r.surveys.try(p.obj.ID(), wish)
 	outcome := r.makeSurvey(ctx, p)
 	if outcome.State == steps.Done {
@@ -250,43 +246,10 @@ func (r *Reconciler) storeReport(ctx context.Context, obj *fleetv1.WorkloadClust
 	return name, nil
 }
 
-// surveys are those under way, and those that failed lately. The zero value is empty. It is safe for
-// concurrent use.
+// surveys are those that failed lately. The zero value is empty. It is safe for concurrent use.
 type surveys struct {
 	mu       sync.Mutex
-	running  int
-	waiting  []string // ids that found no place, in the order in which they came
 	attempts map[string]attempt
-}
-
-// begin takes a place. When all are taken, the cluster waits for its turn.
-func (s *surveys) begin(id string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	waits := slices.Contains(s.waiting, id)
-	if s.running == maxSurveys {
-		if !waits {
-			s.waiting = append(s.waiting, id)
-		}
-		return false
-	}
-	if waits {
-		s.waiting = slices.DeleteFunc(s.waiting, func(other string) bool { return other == id })
-	}
-	s.running++
-	return true
-}
-
-// end frees a place, and says whose turn it is.
-func (s *surveys) end() (next string, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.running--
-	if len(s.waiting) == 0 {
-		return "", false
-	}
-	next, s.waiting = s.waiting[0], s.waiting[1:]
-	return next, true
 }
 
 func (s *surveys) tried(id string) attempt {

@@ -77,29 +77,6 @@ func TestSurveyOutcome(t *testing.T) {
 	}
 }
 
-func TestSurveysAreFew(t *testing.T) {
-	var s surveys
-	for _, id := range []string{"a", "b"} {
-		if !s.begin(id) {
-			t.Fatalf("there is no place for %s", id)
-		}
-	}
-	for _, id := range []string{"c", "d", "c"} {
-		if s.begin(id) {
-			t.Errorf("there is a place for %s", id)
-		}
-	}
-	if next, ok := s.end(); next != "c" || !ok {
-		t.Errorf("it is the turn of %q, %v; c came first", next, ok)
-	}
-	if !s.begin("d") {
-		t.Error("a place that was given back is not free")
-	}
-	if next, ok := s.end(); ok {
-		t.Errorf("it is the turn of %q, which has had it", next)
-	}
-}
-
 // surveysAdopted adopts a cluster in Observe that has an object of Fairway's name on it.
 func surveysAdopted(t *testing.T, s *suite) {
 	s.makeFleet(t, nil)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
@@ -14,36 +13,44 @@ import (
 	"github.com/fairway-dev/fairway/operator/steps"
 )
 
-// trust is how surely a cluster is expected to answer. It decides what of the workers, which all clusters share, is spent on it.
-type trust int
-
-const (
-	trusted trust = iota // nothing speaks against it
-	doubted              // its agent has fallen silent: the cluster may have gone with it
-	away                 // the last pass ended with no answer
-)
-
-// trustIn says what a pass may expect of a cluster, by its status and its agent.
-func trustIn(obj *fleetv1.WorkloadCluster, silent bool) trust {
-	switch {
-	case !darkSince(obj).IsZero():
-		return away
-	case silent:
-		return doubted
-	}
-	return trusted
+// doubtful says whether a cluster may not answer: its last pass ended with no answer, or its agent, which was heard, has fallen silent.
+// It decides what of the workers, which all clusters share, is spent on it: none waits for its first answer, and few go on with it.
+func doubtful(obj *fleetv1.WorkloadCluster, silent bool) bool {
+	return silent || !darkSince(obj).IsZero()
 }
 
-// firstAnswer is how long a worker waits for the first answer of a cluster that is trusted, unless the Reconciler says. A cluster that
-// takes longer is waited for all the same, only not by a worker.
+// firstAnswer is how long a worker waits for the first answer of a cluster that is not doubted, unless the Reconciler says. A cluster
+// that takes longer is waited for all the same, only not by a worker.
 const firstAnswer = 500 * time.Millisecond
 
-// patience is how long a worker waits for the first answer, when it waits so long for that of a cluster that is trusted.
-func (t trust) patience(most time.Duration) time.Duration {
-	if t == trusted {
-		return most
+// patience is how long a worker waits for the first answer of a cluster.
+func (r *Reconciler) patience(doubted bool) time.Duration {
+	if doubted {
+		return 0
 	}
-	return 0
+	return cmp.Or(r.FirstAnswer, firstAnswer)
+}
+
+// connect connects to a cluster. One that is doubted takes one of few places, since it may answer at first and hang then; done gives
+// it back. The error says by putOff when the cluster has to come again.
+func (r *Reconciler) connect(ctx context.Context, id string, doubted bool, kubeconfig []byte) (_ *remote.Cluster, done func(), err error) {
+	cluster, err := r.Remotes.Connect(ctx, id, kubeconfig, r.patience(doubted))
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case !doubted:
+		return cluster, func() {}, nil
+	case !r.slow.begin(id):
+		return nil, nil, errNoPlace
+	}
+	return cluster, func() { r.wake(r.slow.end()) }, nil
+}
+
+// wake asks for a pass over the cluster whose turn it is, if there is one.
+func (r *Reconciler) wake(id string, ok bool) {
+	if ok && r.Wake != nil {
+		r.Wake(id)
+	}
 }
 
 // darkSince is when a cluster stopped answering, as its conditions say; zero for one that answers.
@@ -92,12 +99,13 @@ func (r *Reconciler) unlessSilent(p *pass, before steps.Outcome, step func() ste
 	return r.backOff(p, before)
 }
 
-// errNoPlace: as many clusters as may be are worked on that did not answer the last time.
-var errNoPlace = errors.New("other clusters that did not answer are worked on")
+// errNoPlace: as many clusters as may be are worked on that are doubted.
+var errNoPlace = errors.New("it waits for its turn behind other clusters that may not answer")
 
 // When a pass that was put off is taken up again.
 const (
 	pendingPoll = 20 * time.Second // the pool tells sooner
+	turnPoll    = time.Minute      // who has its turn is woken
 	busyPoll    = 5 * time.Second
 )
 
@@ -107,42 +115,13 @@ func putOff(err error) (after time.Duration, ok bool) {
 	switch {
 	case errors.Is(err, remote.ErrPending):
 		return pendingPoll, true
-	case errors.Is(err, remote.ErrBusy), errors.Is(err, errNoPlace):
+	case errors.Is(err, errNoPlace):
+		return turnPoll, true
+	case errors.Is(err, remote.ErrBusy):
 		return busyPoll, true
 	}
 	return 0, false
 }
 
-// places bound how many of the workers are at once with clusters that are away: they may answer at first and hang then. The zero value
-// has no bound. It is safe for concurrent use.
-type places struct {
-	most int
-
-	mu    sync.Mutex
-	taken int
-}
-
-// take takes a place, unless all are taken.
-func (s *places) take() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.most > 0 && s.taken >= s.most {
-		return false
-	}
-	s.taken++
-	return true
-}
-
-func (s *places) free() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.taken--
-}
-
-// connect connects to a cluster, with the patience that it deserves.
-func (r *Reconciler) connect(ctx context.Context, obj *fleetv1.WorkloadCluster, t trust, kubeconfig []byte) (*remote.Cluster, error) {
-	return r.Remotes.Connect(ctx, obj.ID(), kubeconfig, t.patience(cmp.Or(r.FirstAnswer, firstAnswer)))
-}
-
-// placesOf are those of a number of workers: a quarter.
+// placesOf is how many of a number of workers may be with clusters that are doubted: a quarter.
 func placesOf(workers int) int { return max(1, workers/4) }

@@ -30,27 +30,28 @@ func with(reasons map[string]string, since map[string]int) *fleetv1.WorkloadClus
 
 var moment = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func TestTrust(t *testing.T) {
+func TestDoubtful(t *testing.T) {
 	for name, c := range map[string]struct {
-		reasons  map[string]string
-		silent   bool
-		want     trust
-		patience time.Duration
+		condition, reason string
+		silent            bool
+		want              bool
 	}{
-		"a new cluster is trusted":                         {nil, false, trusted, firstAnswer},
-		"one that refuses the operator answers":            {map[string]string{fleetv1.ConditionReachable: fleetv1.ReasonUnauthorized}, false, trusted, firstAnswer},
-		"one whose agent is silent is doubted":             {nil, true, doubted, 0},
-		"one that did not answer is away":                  {map[string]string{fleetv1.ConditionReachable: fleetv1.ReasonUnreachable}, false, away, 0},
-		"and one that fell silent in the midst of a pass":  {map[string]string{fleetv1.ConditionSynced: fleetv1.ReasonUnreachable}, false, away, 0},
-		"an agent that is silent says less than a request": {map[string]string{fleetv1.ConditionReachable: fleetv1.ReasonUnreachable}, true, away, 0},
-		"what a survey met does not count":                 {map[string]string{fleetv1.ConditionSurveyed: fleetv1.ReasonUnreachable}, false, trusted, firstAnswer},
+		"a new cluster is not doubted":                    {"", "", false, false},
+		"one that refuses the operator answers":           {fleetv1.ConditionReachable, fleetv1.ReasonUnauthorized, false, false},
+		"one whose agent is silent may have gone with it": {"", "", true, true},
+		"one that did not answer is doubted":              {fleetv1.ConditionReachable, fleetv1.ReasonUnreachable, false, true},
+		"and one that fell silent in the midst of a pass": {fleetv1.ConditionSynced, fleetv1.ReasonUnreachable, false, true},
+		"what a survey met does not count":                {fleetv1.ConditionSurveyed, fleetv1.ReasonUnreachable, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			have := trustIn(with(c.reasons, nil), c.silent)
-			if have != c.want || have.patience(firstAnswer) != c.patience {
-				t.Errorf("trust %d with patience %s, want %d with %s", have, have.patience(firstAnswer), c.want, c.patience)
+			if have := doubtful(with(map[string]string{c.condition: c.reason}, nil), c.silent); have != c.want {
+				t.Errorf("doubted: %v, want %v", have, c.want)
 			}
 		})
+	}
+	r := &Reconciler{}
+	if r.patience(true) != 0 || r.patience(false) != firstAnswer {
+		t.Errorf("a worker waits %s for one that is doubted, and %s for another", r.patience(true), r.patience(false))
 	}
 }
 
@@ -122,20 +123,11 @@ func TestNoStepIsTakenAfterOneThatGotNoAnswer(t *testing.T) {
 	}
 }
 
-func TestPlaces(t *testing.T) {
-	s := places{most: placesOf(8)}
-	if !s.take() || !s.take() {
-		t.Fatal("a quarter of the workers is not to be had")
-	}
-	if s.take() {
-		t.Error("more than a quarter of the workers is")
-	}
-	s.free()
-	if !s.take() {
-		t.Error("a place that was given back is not free")
-	}
-	if placesOf(1) != 1 {
-		t.Error("one worker alone would never work on a cluster that was away")
+func TestPlacesOf(t *testing.T) {
+	for workers, want := range map[int]int{1: 1, 3: 1, 8: 2, 20: 5} {
+		if have := placesOf(workers); have != want {
+			t.Errorf("%d of %d workers, want %d", have, workers, want)
+		}
 	}
 }
 
