@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/fairway-dev/fairway/e2e/load/members"
 	"github.com/fairway-dev/fairway/e2e/load/sim"
 )
 
@@ -93,8 +94,10 @@ func (f *wholeFleet) hanging(ctx context.Context, all []*sim.Cluster) ([]Result,
 	if err != nil {
 		return nil, err
 	}
-	f.bench.say("%d of %d clusters hang", len(gone), len(all))
-	f.members.Hang(true, silent...)
+	later := silent[:len(silent)/4]
+	f.bench.say("%d of %d clusters hang, %d of them once they have said their version", len(gone), len(all), len(later))
+	f.members.Hang(members.HangsAtFirst, silent...)
+	f.members.Hang(members.HangsLater, later...)
 	for _, c := range gone {
 		c.Network.Cut()
 	}
@@ -107,7 +110,7 @@ func (f *wholeFleet) hanging(ctx context.Context, all []*sim.Cluster) ([]Result,
 	if err := f.awaitAway(ctx, silent); err != nil {
 		return nil, err
 	}
-	f.members.Hang(false, silent...)
+	f.members.Hang(members.Answers, silent...)
 	for _, c := range gone {
 		c.Network.Heal()
 	}

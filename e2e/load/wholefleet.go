@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -298,8 +299,9 @@ func (f *wholeFleet) awaitAway(ctx context.Context, ids []string) error {
 		wanted[id] = true
 	}
 	return f.awaitClusters(ctx, "to be away", wanted, func(obj *fleetv1.WorkloadCluster) bool {
-		c := apimeta.FindStatusCondition(obj.Status.Conditions, fleetv1.ConditionReachable)
-		return c != nil && c.Reason == fleetv1.ReasonUnreachable
+		return slices.ContainsFunc(obj.Status.Conditions, func(c metav1.Condition) bool {
+			return c.Type != fleetv1.ConditionSurveyed && c.Reason == fleetv1.ReasonUnreachable
+		})
 	})
 }
 

@@ -10,5 +10,6 @@
 //
 // Objects that members have in common are kept once, by the hash of what was applied: a thousand members take some tens of MiB.
 //
-// A member can hang: it accepts connections and never answers, neither a handshake nor a request.
+// A member can hang: it accepts connections and never answers, neither a handshake nor a request; or it says its version, and answers
+// nothing else.
 package members

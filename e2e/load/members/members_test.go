@@ -1,6 +1,7 @@
 package members
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -164,7 +165,7 @@ func applies(t *testing.T, c client.Client, obj *unstructured.Unstructured) {
 
 func TestAMemberHangs(t *testing.T) {
 	m := start(t, "one", "two")
-	pool := remote.NewPool(remote.Options{AnswerTimeout: time.Second})
+	pool := remote.NewPool(remote.Options{AnswerTimeout: time.Second, RequestTimeout: time.Second})
 	connect := func(name string) error {
 		_, err := pool.Connect(t.Context(), name, kubeconfig(t, m, name), time.Minute)
 		return err
@@ -172,7 +173,7 @@ func TestAMemberHangs(t *testing.T) {
 	if err := connect("one"); err != nil {
 		t.Fatal(err)
 	}
-	m.Hang(true, "one")
+	m.Hang(HangsAtFirst, "one")
 	if err := connect("one"); !errors.Is(err, remote.ErrUnreachable) {
 		t.Errorf("over a connection that stood: %v", err)
 	}
@@ -183,7 +184,21 @@ func TestAMemberHangs(t *testing.T) {
 	if err := connect("two"); err != nil {
 		t.Errorf("the other one: %v", err)
 	}
-	m.Hang(false, "one")
+	m.Hang(HangsLater, "one")
+	pool.Forget("one")
+	if err := connect("one"); err != nil {
+		t.Errorf("one that hangs later: %v", err)
+	}
+	c, err := pool.Connect(t.Context(), "one", kubeconfig(t, m, "one"), time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := c.Client.List(ctx, &corev1.PodList{}); !errors.Is(remote.Classify(err), remote.ErrUnreachable) {
+		t.Errorf("all else than the version of one that hangs later: %v", err)
+	}
+	m.Hang(Answers, "one")
 	pool.Forget("one")
 	if err := connect("one"); err != nil {
 		t.Errorf("once it answers again: %v", err)

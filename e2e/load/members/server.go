@@ -97,7 +97,7 @@ func (m *Members) greet(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	}
 	ctx, cancel := context.WithTimeout(hello.Context(), giveUp) // nobody reads meanwhile, and so nobody sees the other side go
 	defer cancel()
-	return nil, member.pass(ctx)
+	return nil, member.pass(ctx, true)
 }
 
 // giveUp is longer than any caller waits for a handshake.
@@ -115,12 +115,22 @@ func (m *Members) Calls() Calls {
 	return all
 }
 
-// Hang makes members hang, or answer again.
-func (m *Members) Hang(hang bool, names ...string) {
+// Hang makes members do as the mood says.
+func (m *Members) Hang(mood Mood, names ...string) {
 	for _, name := range names {
-		m.byName[name].hang(hang)
+		m.byName[name].set(mood)
 	}
 }
+
+// Mood of a member.
+type Mood int
+
+// Moods of a member.
+const (
+	Answers      Mood = iota
+	HangsLater        // it says its version, and hangs with all else
+	HangsAtFirst      // it hangs with the handshake, and with every request over connections that stand
+)
 
 // Kubeconfig is that of a member's administrator.
 func (m *Members) Kubeconfig(name string) ([]byte, error) {
@@ -141,7 +151,7 @@ func token(name string) string { return "token-of-" + name }
 // Close ends every connection, also those that hang.
 func (m *Members) Close() error {
 	for _, member := range m.byName {
-		member.hang(false)
+		member.set(Answers)
 	}
 	return m.http.Close()
 }
@@ -149,7 +159,7 @@ func (m *Members) Close() error {
 // ServeHTTP implements http.Handler.
 func (m *Members) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	member := m.byName[strings.TrimSuffix(r.TLS.ServerName, domain)]
-	if member.pass(r.Context()) != nil {
+	if member.pass(r.Context(), r.URL.Path == "/version") != nil {
 		panic(http.ErrAbortHandler) // who asked has gone
 	}
 	if r.Header.Get("Authorization") != "Bearer "+token(member.name) {
@@ -162,33 +172,32 @@ func (m *Members) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // gate lets callers pass, or holds them.
 type gate struct {
 	mu   sync.Mutex
-	held chan struct{} // closed when it opens again; nil: it is open
+	mood Mood
+	held chan struct{} // closed when the mood changes
 }
 
-func (g *gate) hang(hang bool) {
+func (g *gate) set(mood Mood) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	switch {
-	case hang && g.held == nil:
-		g.held = make(chan struct{})
-	case !hang && g.held != nil:
+	if g.held != nil {
 		close(g.held)
-		g.held = nil
 	}
+	g.mood, g.held = mood, make(chan struct{})
 }
 
-// pass returns when the gate is open, or with the end of ctx.
-func (g *gate) pass(ctx context.Context) error {
-	g.mu.Lock()
-	held := g.held
-	g.mu.Unlock()
-	if held == nil {
-		return nil
-	}
-	select {
-	case <-held:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+// pass returns when a caller may pass, who is at first, or later; or with the end of ctx.
+func (g *gate) pass(ctx context.Context, first bool) error {
+	for {
+		g.mu.Lock()
+		mood, held := g.mood, g.held
+		g.mu.Unlock()
+		if mood == Answers || mood == HangsLater && first {
+			return nil
+		}
+		select {
+		case <-held:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 }
