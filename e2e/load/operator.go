@@ -20,6 +20,7 @@ const (
 	steadyInterval    = 5 * time.Minute // between two passes over a cluster that needs nothing
 	passesShare       = 0.2             // of the clusters have a pass while idle clusters are measured, at least: a minute's share at one every 5
 	passesLimit       = 7 * time.Minute
+	laterOneIn        = 20               // of those that hang say their version first: few are looked at at a time, for 15 s each
 	darkFor           = 75 * time.Second // that the operator has at least to find that clusters hang: heartbeats are missed after 45 s
 )
 
@@ -94,7 +95,7 @@ func (f *wholeFleet) hanging(ctx context.Context, all []*sim.Cluster) ([]Result,
 	if err != nil {
 		return nil, err
 	}
-	later := silent[:len(silent)/4]
+	later := silent[:(len(silent)+laterOneIn-1)/laterOneIn]
 	f.bench.say("%d of %d clusters hang, %d of them once they have said their version", len(gone), len(all), len(later))
 	f.members.Hang(members.HangsAtFirst, silent...)
 	f.members.Hang(members.HangsLater, later...)
