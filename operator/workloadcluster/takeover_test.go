@@ -19,7 +19,7 @@ import (
 // bootstrap applies Flux to the workload cluster as the Kustomization of `flux bootstrap` does.
 func (s *suite) bootstrap(t *testing.T) []*unstructured.Unstructured {
 	t.Helper()
-	objs, err := s.Catalog.Manifests(t.Context(), distribution, flux.Version{}, flux.Options{})
+	objs, err := s.Catalog.Manifests(t.Context(), distribution, flux.Version{Tag: "v2.9.5"}, flux.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
