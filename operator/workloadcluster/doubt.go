@@ -37,6 +37,9 @@ func (r *Reconciler) connect(ctx context.Context, id string, doubted bool, kubec
 	cluster, err := r.Remotes.Connect(ctx, id, kubeconfig, r.patience(doubted))
 	switch {
 	case err != nil:
+		if _, wait := putOff(err); doubted && !wait {
+			r.wake(r.slow.next()) // it may have been its turn
+		}
 		return nil, nil, err
 	case !doubted:
 		return cluster, func() {}, nil

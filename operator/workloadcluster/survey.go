@@ -33,7 +33,11 @@ const (
 // when its turn comes.
 func (r *Reconciler) survey(ctx context.Context, p *pass) steps.Outcome {
 	wish := r.surveyWish(p)
-	if !wish.due() || !r.surveying.begin(p.obj.ID()) {
+	if !wish.due() {
+		r.wake(r.surveying.next()) // this one may have been called, and wants it no longer
+		return steps.Outcome{}
+	}
+	if !r.surveying.begin(p.obj.ID()) {
 		return steps.Outcome{}
 	}
 	defer func() { r.wake(r.surveying.end()) }()

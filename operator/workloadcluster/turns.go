@@ -33,15 +33,22 @@ func (t *turns) begin(id string) bool {
 	return true
 }
 
-// end gives a place back, and says whose turn it is. Who does not come then leaves the place to whoever does.
+// end gives a place back, and says whose turn it is.
 func (t *turns) end() (next string, ok bool) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.running--
-	if len(t.waiting) == 0 {
+	t.mu.Unlock()
+	return t.next()
+}
+
+// next says whose turn it is, if there is a place and somebody waits: for when one that was called wants no place any more.
+func (t *turns) next() (id string, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.waiting) == 0 || t.running >= t.most {
 		return "", false
 	}
-	next = t.waiting[0]
+	id = t.waiting[0]
 	t.waiting = slices.Delete(t.waiting, 0, 1)
-	return next, true
+	return id, true
 }

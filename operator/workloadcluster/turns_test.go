@@ -23,6 +23,18 @@ func TestTurns(t *testing.T) {
 	if next, ok := s.end(); ok {
 		t.Errorf("it is the turn of %q, which has had it", next)
 	}
+	for _, id := range []string{"x", "y", "z"} {
+		s.begin(id) // x has the place that is free
+	}
+	if next, ok := s.next(); ok {
+		t.Errorf("it is the turn of %q, and there is no place", next)
+	}
+	if next, ok := s.end(); next != "y" || !ok {
+		t.Errorf("it is the turn of %q, %v; y came first", next, ok)
+	}
+	if next, ok := s.next(); next != "z" || !ok {
+		t.Errorf("y does not want it any more: it is the turn of %q, %v, want z", next, ok)
+	}
 	var free turns
 	for range 100 {
 		if !free.begin("a") {
