@@ -125,6 +125,7 @@ func TestDecideFlux(t *testing.T) {
 		"somebody's Flux is taken over when that is said":     {fluxSeen{mode: fleetv1.ModeManage, install: fleetv1.FluxTakeOver, fleet: true, installed: foreign}, takeOver, short{}},
 		"what is taken over is Fairway's":                     {fluxSeen{mode: fleetv1.ModeManage, install: fleetv1.FluxTakeOver, fleet: true, installed: ours}, apply, short{}},
 		"where there is nothing to take over it is installed": {fluxSeen{mode: fleetv1.ModeManage, install: fleetv1.FluxTakeOver, fleet: true}, apply, short{}},
+		"what says nothing is no consent":                     {fluxSeen{mode: fleetv1.ModeManage, fleet: true, installed: foreign}, leave, short{steps.Blocked, fleetv1.ReasonFluxConflict, "poll"}},
 		"nothing is taken over for no Fleet":                  {fluxSeen{mode: fleetv1.ModeManage, install: fleetv1.FluxTakeOver, installed: foreign}, leave, short{steps.Waiting, fleetv1.ReasonNoFleet, "poll"}},
 		"nor while a cluster is observed":                     {fluxSeen{mode: fleetv1.ModeObserve, install: fleetv1.FluxTakeOver, fleet: true, installed: foreign}, leave, short{steps.Skipped, fleetv1.ReasonObserveOnly, ""}},
 	} {

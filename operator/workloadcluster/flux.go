@@ -112,7 +112,7 @@ func decideFlux(seen fluxSeen) (steps.Outcome, fluxWork) {
 	case seen.install == fleetv1.FluxExisting:
 		return steps.Outcome{State: steps.Blocked, Reason: fleetv1.ReasonFluxNotFound, After: steps.Jitter(watchPoll),
 			Message: "spec.flux.install is Existing, and there is no Flux on the cluster; install it, or set Managed"}, leave
-	case seen.install == fleetv1.FluxManaged && foreign:
+	case foreign && seen.install != fleetv1.FluxTakeOver: // nothing less is consent
 		return steps.Outcome{State: steps.Blocked, Reason: fleetv1.ReasonFluxConflict, After: steps.Jitter(watchPoll),
 			Message: "there is a Flux on the cluster that Fairway did not install; set spec.flux.install to Existing to use it, or to TakeOver to make it Fairway's"}, leave
 	case !seen.fleet:
