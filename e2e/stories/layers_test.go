@@ -30,7 +30,7 @@ kind: ConfigMap
 metadata: {name: layer-%[1]s, namespace: default}
 data:
   from: %[2]s on ${CLUSTER_NAME}
-  more: %[3]s
+  more: "%[3]s"
 `
 
 func layerFiles(name, variant, more string) fleet.Files {
