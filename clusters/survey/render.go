@@ -57,9 +57,9 @@ func (p *page) line(format string, args ...any) { fmt.Fprintf(p, format+"\n", ar
 func (p *page) summary(r Report) {
 	k := r.Kubernetes
 	p.line("| | |\n|---|---|")
-	p.line("| Kubernetes | %s |", joined(", ", k.Version, k.Distribution, k.Provider, k.Region, count(k.Nodes, "node")))
+	p.line("| Kubernetes | %s |", joined(k.Version, k.Distribution, k.Provider, k.Region, count(k.Nodes, "node")))
 	if f := r.Flux; f != nil {
-		p.line("| Flux | %s in %s, kept by %s: %s |", known(f.Version), text(f.Namespace), text(f.Owner), joined(", ", f.Controllers...))
+		p.line("| Flux | %s in %s, kept by %s: %s |", known(f.Version), text(f.Namespace), text(f.Owner), joined(f.Controllers...))
 		if f.Bootstrap != "" {
 			p.line("| Flux comes from | %s |", text(f.Bootstrap))
 		}
@@ -96,10 +96,10 @@ func (p *page) takeOver(t *TakeOver) {
 		return
 	}
 	p.line("\n## Taking over Flux\n")
-	p.line("With spec.flux.install TakeOver, Flux would become Fairway's in place, at %s. Who keeps it now: %s.", known(t.Version), joined(", ", t.From...))
-	p.line("\nNothing but %s would be changed, by labels, annotations and field managers, and where a controller is restarted: %s.", count(len(t.Objects), "object"), joined(", ", t.Objects...))
+	p.line("With spec.flux.install TakeOver, Flux would become Fairway's in place, at %s. Who keeps it now: %s.", known(t.Version), joined(t.From...))
+	p.line("\nNothing but %s would be changed, by labels, annotations and field managers, and where a controller is restarted: %s.", count(len(t.Objects), "object"), joined(t.Objects...))
 	if len(t.New) > 0 {
-		p.line("\nNew would be: %s.", joined(", ", t.New...))
+		p.line("\nNew would be: %s.", joined(t.New...))
 	}
 	if len(t.Restarts) == 0 {
 		p.line("\nNo controller would be restarted.")
@@ -222,8 +222,8 @@ func known(version string) string {
 	return text(version)
 }
 
-func joined(separator string, parts ...string) string {
-	return text(strings.Join(slices.DeleteFunc(slices.Clone(parts), func(part string) bool { return part == "" }), separator))
+func joined(parts ...string) string {
+	return text(strings.Join(slices.DeleteFunc(slices.Clone(parts), func(part string) bool { return part == "" }), ", "))
 }
 
 // text makes what a cluster says of itself safe in a table: it stays in its cell and on its line, and

@@ -106,12 +106,15 @@ func waitKustomization(ctx context.Context, cluster *kube.Cluster, name string) 
 			return fmt.Errorf("get Kustomization: %w", err)
 		}
 		conditions, _, err := unstructured.NestedSlice(obj.Object, "status", "conditions")
+		if err != nil {
+			return fmt.Errorf("read Kustomization: %w", err)
+		}
 		for _, c := range conditions {
 			if condition, ok := c.(map[string]any); ok && condition["type"] == "Ready" && condition["status"] == "True" {
 				return nil
 			}
 		}
-		return fmt.Errorf("not ready: %+v (%v)", conditions, err)
+		return fmt.Errorf("not ready: %+v", conditions)
 	})
 }
 
