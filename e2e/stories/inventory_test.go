@@ -25,7 +25,8 @@ type state struct{ version, content string }
 // snapshot is every object of a cluster, as "Kind/namespace/name".
 type snapshot map[string]state
 
-// everything lists all kinds of a cluster but those that tell of others, or only of the moment.
+// everything lists all kinds of a cluster but those that tell of others, or only of the moment: a node's health
+// is in its taints and annotations, too.
 func everything(t *testing.T, member fleet.Member) snapshot {
 	t.Helper()
 	kinds, err := discovery.NewDiscoveryClientForConfig(member.Config())
@@ -47,7 +48,7 @@ func everything(t *testing.T, member fleet.Member) snapshot {
 			t.Fatal(err)
 		}
 		for _, r := range list.APIResources {
-			if !slices.Contains(r.Verbs, "list") || slices.Contains([]string{"events", "leases", "endpoints", "ipaddresses", "componentstatuses"}, r.Name) {
+			if !slices.Contains(r.Verbs, "list") || slices.Contains([]string{"events", "leases", "endpoints", "ipaddresses", "componentstatuses", "nodes"}, r.Name) {
 				continue
 			}
 			found, err := objects.Resource(version.WithResource(r.Name)).List(t.Context(), metav1.ListOptions{})
@@ -69,9 +70,6 @@ func stateOf(t *testing.T, obj *unstructured.Unstructured) state {
 	for _, own := range [][]string{{"status"}, {"metadata", "resourceVersion"}, {"metadata", "managedFields"}} {
 		unstructured.RemoveNestedField(content.Object, own...)
 	}
-	annotations := content.GetAnnotations()
-	delete(annotations, "virtual-kubelet.io/last-applied-node-status") // where the bench's nodes keep a copy of their status
-	content.SetAnnotations(annotations)
 	text, err := json.Marshal(content.Object)
 	if err != nil {
 		t.Fatal(err)
