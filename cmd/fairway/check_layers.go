@@ -48,7 +48,7 @@ type checkLayersVerb struct {
 	write            bool
 }
 
-func (v *checkLayersVerb) run(cmd *cobra.Command, args []string) error {
+func (v *checkLayersVerb) run(cmd *cobra.Command, args []string) (err error) {
 	wanted, err := v.fleet(cmd)
 	if err != nil {
 		return err
@@ -61,7 +61,7 @@ func (v *checkLayersVerb) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return &client.Error{Op: "open the repository", Err: err, Fix: "name the folder of a checkout with --repository"}
 	}
-	defer root.Close()
+	defer func() { err = errors.Join(err, root.Close()) }()
 	found := checked{checkout: root.FS(), problems: map[string][]string{}, uses: map[string]scanned{}}
 	for i := range wanted.clusters {
 		if cluster := &wanted.clusters[i]; cluster.Spec.Mode != fleetv1.ModeObserve {
