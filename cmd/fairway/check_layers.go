@@ -61,7 +61,11 @@ func (v *checkLayersVerb) run(cmd *cobra.Command, args []string) (err error) {
 	if err != nil {
 		return &client.Error{Op: "open the repository", Err: err, Fix: "name the folder of a checkout with --repository"}
 	}
-	defer func() { err = errors.Join(err, root.Close()) }()
+	defer func() {
+		if closed := root.Close(); err == nil {
+			err = closed
+		}
+	}()
 	found := checked{checkout: root.FS(), problems: map[string][]string{}, uses: map[string]scanned{}}
 	for i := range wanted.clusters {
 		if cluster := &wanted.clusters[i]; cluster.Spec.Mode != fleetv1.ModeObserve {
