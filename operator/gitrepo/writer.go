@@ -143,7 +143,7 @@ func (w *Writer) try(ctx context.Context, batch []*request) error {
 		if err = w.push(ctx, to, base, tip); err == nil {
 			return nil
 		}
-		if !errors.Is(err, errBranchMoved) && !(errors.Is(err, ErrRefused) && w.moved(ctx, to, base)) {
+		if moved := errors.Is(err, errBranchMoved) || errors.Is(err, ErrRefused) && w.moved(ctx, to, base); !moved {
 			return err
 		}
 	}

@@ -88,7 +88,7 @@ func (w *world) check(next *Cluster) {
 	for _, other := range w.clusters {
 		got := other.Tried == w.in.Target
 		switch {
-		case other.Failed != nil && other.Failed.Version == w.in.Target && !(got && other.Healthy):
+		case other.Failed != nil && other.Failed.Version == w.in.Target && (!got || !other.Healthy):
 			w.t.Fatalf("%s goes on although %s failed: %+v", next.ID, other.ID, other.Failed)
 		case got && other.Trouble != nil:
 			w.t.Fatalf("%s goes on although %s has trouble: %+v", next.ID, other.ID, other.Trouble)

@@ -104,7 +104,7 @@ func (m *Member) serve(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodPatch && strings.HasPrefix(r.Header.Get("Content-Type"), "application/apply-patch+yaml"):
 		m.apply(w, r, at)
 	case r.Method == http.MethodPost:
-		m.create(w, r, at)
+		m.create(w, at)
 	case r.Method == http.MethodDelete:
 		m.remove(w, at)
 	default:
@@ -254,7 +254,7 @@ func (m *Member) apply(w http.ResponseWriter, r *http.Request, at address) {
 }
 
 // create answers reviews of rights: this administrator may do everything. Nothing else is created but by an apply.
-func (m *Member) create(w http.ResponseWriter, r *http.Request, at address) {
+func (m *Member) create(w http.ResponseWriter, at address) {
 	if at.group != "authorization.k8s.io" {
 		fail(w, http.StatusMethodNotAllowed, "MethodNotAllowed", "create "+at.resource)
 		return
