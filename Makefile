@@ -31,11 +31,13 @@ unit: ## Tables, properties and the suites on a real kube-apiserver (ARGS="-run 
 	cd e2e && go test ./bench/... ./compare ./load/members ./load/platform
 	cd e2e/tools/processnode && go test ./...
 	cd e2e/tools/promcheck && go test -count=1 ./... # what it reads is outside of the module, which the cache does not see
+# Go before 1.27 fails a fuzzer now and then for the end of its time (go.dev/issue/75804): whoever found something says what.
+FUZZ_ENDED = { grep -qx '    context deadline exceeded' .fuzz.log && ! grep -qE 'Failing input|panic|hung or terminated' .fuzz.log; }
 fuzz: ## Each fuzzer for FUZZTIME (default 5s), or those in FUZZ, from the corpus that is kept
 	@for f in $$(grep -rl --include=*_test.go '^func Fuzz' $(FUZZ)); do \
 	  for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' $$f); do \
 	    echo "fuzz $$name in $$(dirname $$f) for $(FUZZTIME)"; \
-	    go test ./$$(dirname $$f) -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x -parallel 2 >.fuzz.log 2>&1 || { cat .fuzz.log; exit 1; }; \
+	    go test ./$$(dirname $$f) -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x -parallel 2 >.fuzz.log 2>&1 || $(FUZZ_ENDED) || { cat .fuzz.log; exit 1; }; \
 	  done; done; rm -f .fuzz.log
 fuzz-wire: # what anybody on the bus, or on a cluster, can write: events, subjects, logs, labels; the other fuzzers compile half of Kubernetes with instrumentation first
 	@$(MAKE) --no-print-directory fuzz FUZZ="api fleet/redact fleet/ownership"

@@ -57,4 +57,6 @@ func TestSilence(t *testing.T) {
 		seen, err = bank.Cluster(ctx, id)
 		return err == nil && seen.Status == rest.Ready, fmt.Sprintf("%s %s %s, error %v", seen.Status, seen.Reason, seen.Message, err)
 	})
+	// Flux lost its API server, too, and starts anew at its own pace.
+	eventually(t, 4*time.Minute, id+" is Ready", func(ctx context.Context) (bool, string) { return condition(ctx, id, "Ready") })
 }

@@ -34,6 +34,9 @@ const (
 // Tokens of the clouds' clusters turn, and end soon after. The operator goes on, with whatever token there is: no pass
 // fails, no condition leaves True, and nothing is written to its log as an error.
 func TestTurningTokens(t *testing.T) {
+	for _, id := range members {
+		eventually(t, 2*time.Minute, id+" is Ready", func(ctx context.Context) (bool, string) { return condition(ctx, id, "Ready") })
+	}
 	every := min(time.Minute, *turning/2)
 	metrics, began := forwardMetrics(t), time.Now()
 	before := readPasses(t, metrics)
