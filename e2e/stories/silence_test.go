@@ -7,7 +7,11 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/fairway-dev/fairway/api/rest"
+	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
 	"github.com/fairway-dev/fairway/e2e/fleet"
 )
 
@@ -58,5 +62,19 @@ func TestSilence(t *testing.T) {
 		return err == nil && seen.Status == rest.Ready, fmt.Sprintf("%s %s %s, error %v", seen.Status, seen.Reason, seen.Message, err)
 	})
 	// Flux lost its API server, too, and starts anew at its own pace.
-	eventually(t, 4*time.Minute, id+" is Ready", func(ctx context.Context) (bool, string) { return condition(ctx, id, "Ready") })
+	eventually(t, 4*time.Minute, "Flux on "+id+" is back", func(ctx context.Context) (bool, string) { return fluxAvailable(ctx, id) })
+	eventually(t, time.Minute, id+" is Ready", func(ctx context.Context) (bool, string) { return condition(ctx, id, "Ready") })
+}
+
+func fluxAvailable(ctx context.Context, id string) (bool, string) {
+	var list appsv1.DeploymentList
+	if err := bank.Member(id).Client().List(ctx, &list, client.InNamespace(fleetv1.FluxNamespace)); err != nil {
+		return false, err.Error()
+	}
+	for _, d := range list.Items {
+		if d.Status.AvailableReplicas == 0 {
+			return false, d.Name + " is not available"
+		}
+	}
+	return len(list.Items) > 0, fmt.Sprintf("%d Deployments", len(list.Items))
 }
