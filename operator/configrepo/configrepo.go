@@ -23,7 +23,7 @@ import (
 
 // How long an error is remembered, and what was found in a commit, which never changes.
 const (
-	failureLife = 5 * time.Second
+	failureLife = 30 * time.Second // many clusters ask
 	usesLife    = time.Hour
 )
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"strings"
+	"time"
 
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
 	"github.com/fairway-dev/fairway/clusters/layers"
@@ -25,6 +26,27 @@ type ConfigRepository interface {
 // errUnsettled: what the branch has by now keeps the file from being written; the decision says why.
 var errUnsettled = errors.New("the repository has changed: nothing can be written any more")
 
+// The repository is fetched and written to for all clusters, and goes on without the pass that asked: a Git server
+// that hangs keeps no worker for longer than this, and no cluster from its other steps.
+const (
+	fetchPatience = 3 * time.Second
+	pushPatience  = 15 * time.Second
+)
+
+// errSlow: the repository has not answered while a pass waited for it.
+var errSlow = errors.New("the config repository has not answered yet; it is waited for without this pass")
+
+// within asks, and waits for the answer no longer than patience. An end of ctx itself stays what it is.
+func within[T any](ctx context.Context, patience time.Duration, ask func(context.Context) (T, error)) (T, error) {
+	short, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	answer, err := ask(short)
+	if err != nil && short.Err() != nil && ctx.Err() == nil {
+		err = errSlow
+	}
+	return answer, err
+}
+
 // layered says whether the Fleet has layers, so that Ready minds them.
 func layered(fleet *fleetv1.Fleet) bool { return fleet != nil && len(fleet.Spec.Layers) > 0 }
 
@@ -39,7 +61,9 @@ func (r *Reconciler) configure(ctx context.Context, p *pass) *steps.Outcome {
 		return &steps.Outcome{State: steps.Skipped, Reason: fleetv1.ReasonObserveOnly,
 			Message: "spec.mode is Observe: the cluster does not follow the config repository"}
 	}
-	snapshot, err := r.Config.Snapshot(ctx, fleet)
+	snapshot, err := within(ctx, fetchPatience, func(ctx context.Context) (*gitrepo.Snapshot, error) {
+		return r.Config.Snapshot(ctx, fleet)
+	})
 	if err != nil {
 		return new(configFailed(err).Again(steps.Jitter(secretPoll)))
 	}
@@ -55,7 +79,9 @@ func (r *Reconciler) configure(ctx context.Context, p *pass) *steps.Outcome {
 	outcome := configOutcome(decision, snapshot.Revision())
 	if decision.Differs && outcome.State == steps.Done {
 		change := gitrepo.Change{Message: configMessage(p.obj, decision.Plan), Edit: wanted.edit(snapshot, scan, &decision)}
-		revision, err := r.Config.Submit(ctx, fleet, change)
+		revision, err := within(ctx, pushPatience, func(ctx context.Context) (string, error) {
+			return r.Config.Submit(ctx, fleet, change)
+		})
 		outcome = configWritten(&decision, revision, err)
 	}
 	if outcome.State != steps.Done && outcome.After == 0 {
@@ -174,7 +200,7 @@ func configFailed(err error) steps.Outcome {
 		outcome.Reason = fleetv1.ReasonSecretMissing
 	case errors.Is(err, gitrepo.ErrRefused):
 		outcome.Reason = fleetv1.ReasonRepositoryRefuses
-	case errors.Is(err, gitrepo.ErrAuth), errors.Is(err, gitrepo.ErrNotFound), errors.Is(err, gitrepo.ErrBranch),
+	case errors.Is(err, errSlow), errors.Is(err, gitrepo.ErrAuth), errors.Is(err, gitrepo.ErrNotFound), errors.Is(err, gitrepo.ErrBranch),
 		errors.Is(err, gitrepo.ErrUnreachable), errors.Is(err, gitrepo.ErrTooLarge):
 		outcome.Reason = fleetv1.ReasonRepositoryUnreadable
 	default:

@@ -1,6 +1,7 @@
 package workloadcluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -59,6 +60,7 @@ func TestConfigFailed(t *testing.T) {
 		"a Secret that is missing is told of":     {configrepo.ErrNoSecret, short{steps.Failing, fleetv1.ReasonSecretMissing, ""}, ""},
 		"a push that is refused is told of":       {gitrepo.ErrRefused, short{steps.Failing, fleetv1.ReasonRepositoryRefuses, ""}, ""},
 		"a repository that is away is told of":    {gitrepo.ErrUnreachable, short{steps.Failing, fleetv1.ReasonRepositoryUnreadable, ""}, ""},
+		"one that hangs is told of":               {errSlow, short{steps.Failing, fleetv1.ReasonRepositoryUnreadable, ""}, "not answered yet"},
 		"wrong credentials are told of":           {gitrepo.ErrAuth, short{steps.Failing, fleetv1.ReasonRepositoryUnreadable, ""}, ""},
 		"a branch that moved is tried again":      {gitrepo.ErrMoved, short{steps.Failing, fleetv1.ReasonInternal, "backoff"}, ""},
 		"anything else is tried again":            {errors.New("boom"), short{steps.Failing, fleetv1.ReasonInternal, "backoff"}, "boom"},
@@ -69,6 +71,25 @@ func TestConfigFailed(t *testing.T) {
 				t.Errorf("%q says not %q (-want +have):\n%s", have.Message, c.says, diff)
 			}
 		})
+	}
+}
+
+func TestARepositoryThatHangsKeepsNoPass(t *testing.T) {
+	hangs := func(ctx context.Context) (string, error) { <-ctx.Done(); return "", ctx.Err() }
+	if _, err := within(t.Context(), time.Millisecond, hangs); !errors.Is(err, errSlow) {
+		t.Errorf("one that hangs: %v, want %v", err, errSlow)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if _, err := within(ended, time.Minute, hangs); !errors.Is(err, context.Canceled) {
+		t.Errorf("the end of the pass is taken for the repository's: %v", err)
+	}
+	boom := errors.New("boom")
+	if _, err := within(t.Context(), time.Minute, func(context.Context) (string, error) { return "", boom }); !errors.Is(err, boom) {
+		t.Errorf("an answer that is an error: %v", err)
+	}
+	if got, err := within(t.Context(), time.Minute, func(context.Context) (string, error) { return "main", nil }); got != "main" || err != nil {
+		t.Errorf("an answer: %q, %v", got, err)
 	}
 }
 

@@ -110,7 +110,7 @@ func (r *Reconciler) makeSurvey(ctx context.Context, p *pass) steps.Outcome {
 // plan is what Manage would put on the cluster.
 func (r *Reconciler) plan(ctx context.Context, p *pass) survey.Plan {
 	plan := survey.Plan{TakeOver: p.obj.Spec.Flux.Install == fleetv1.FluxTakeOver,
-		Open: []string{"the layers of the config repository: the operator does not read what is in it"}}
+		Open: []string{"the layers of the config repository: the survey does not look at what they would put here"}}
 	if p.fleet == nil {
 		plan.Open = append(plan.Open, `whether the agent and Flux clash: there is no Fleet "`+fleetv1.FleetName+`"`)
 		return plan
