@@ -99,7 +99,7 @@ func (f *Fleet) CloneConfig(ctx context.Context, dir string) error {
 	return nil
 }
 
-// Commit writes files to the config repository's main branch; an empty content deletes.
+// Commit writes files to the config repository's main branch; the content gitserver.Delete deletes.
 func (f *Fleet) Commit(ctx context.Context, message string, files Files) (commit string, err error) {
 	return f.config.Commit(ctx, "main", files, message)
 }

@@ -19,6 +19,7 @@ import (
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
 	"github.com/fairway-dev/fairway/e2e/bench/tools"
 	"github.com/fairway-dev/fairway/e2e/fleet"
+	"github.com/fairway-dev/fairway/e2e/load/sim"
 )
 
 const heartbeat = 2 * time.Second
@@ -30,14 +31,16 @@ var members = []string{fleet.AWS, fleet.Azure, fleet.Acquired}
 // meanwhile nothing is lost and nothing is told twice.
 func TestAFleetMovesToAnotherPlatform(t *testing.T) {
 	ctl := clusterctl(t)
-	events, err := newName(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	var events *sim.Door // what a DNS name is to agents: it leads to one platform, and later to another
 	volumes := t.TempDir()
 	old, err := fleet.Up(t.Context(), fleet.Options{
 		Name: "move", Progress: os.Stderr, Heartbeat: heartbeat, HubVolume: filepath.Join(volumes, "old"),
-		EventsVia: func(bus string) (string, error) { events.PointTo(bus); return events.Address(), nil },
+		EventsVia: func(bus string) (_ string, err error) {
+			if events, err = new(sim.Network).Open(t.Context(), bus); err != nil {
+				return "", err
+			}
+			return events.Address(), nil
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -86,7 +86,7 @@ func turnTokens(t *testing.T, tokens cloud.Tokens) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() {
-			if _, err := of.Turn(context.Background(), earlier); err != nil {
+			if _, err := of.Turn(context.WithoutCancel(t.Context()), earlier); err != nil {
 				t.Error(err)
 			}
 		})

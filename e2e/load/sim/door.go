@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 )
 
 // Door is an address of this machine that leads through a Network, for programs that dial by themselves.
 type Door struct {
 	network  *Network
-	target   string
+	target   atomic.Pointer[string] // host:port
 	listener net.Listener
 }
 
@@ -21,13 +22,17 @@ func (n *Network) Open(ctx context.Context, target string) (*Door, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open door to %s: %w", target, err)
 	}
-	d := &Door{network: n, target: target, listener: listener}
+	d := &Door{network: n, listener: listener}
+	d.PointTo(target)
 	go d.serve()
 	return d, nil
 }
 
 // Address is what to dial, host:port.
 func (d *Door) Address() string { return d.listener.Addr().String() }
+
+// PointTo leads who comes in from now on to another target, as a DNS name that was changed does.
+func (d *Door) PointTo(target string) { d.target.Store(&target) }
 
 // Close lets nobody in any more. Connections that are open stay.
 func (d *Door) Close() error { return d.listener.Close() }
@@ -45,7 +50,7 @@ func (d *Door) serve() {
 // lead copies both ways until one side ends.
 func (d *Door) lead(near net.Conn) {
 	defer near.Close()
-	far, err := d.network.Dial("tcp", d.target)
+	far, err := d.network.Dial("tcp", *d.target.Load())
 	if err != nil {
 		return
 	}

@@ -69,6 +69,10 @@ func TestWhoComesThroughADoorIsCutOffWithItsNetwork(t *testing.T) {
 	if got, err := call(enter(), 5*time.Second); got != "hello\n" {
 		t.Errorf("after the cut: %q, %v", got, err)
 	}
+	door.PointTo("127.0.0.1:1")
+	if got, err := call(enter(), 5*time.Second); err == nil {
+		t.Errorf("pointed to nobody: %q", got)
+	}
 	if err := door.Close(); err != nil {
 		t.Fatal(err)
 	}
