@@ -19,10 +19,7 @@ import (
 // then it comes back.
 func TestSilence(t *testing.T) {
 	const id = fleet.Acquired
-	before, err := bank.Cluster(t.Context(), id)
-	if err != nil || before.Status != rest.Ready {
-		t.Fatalf("before: %+v, error %v", before.Cluster, err)
-	}
+	shownReady(t, id, time.Minute) // a commit of the story before may still be rolling out
 	if err := bank.Member(id).Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +30,10 @@ func TestSilence(t *testing.T) {
 			_ = bank.Member(id).Start(context.WithoutCancel(t.Context()))
 		}
 	}()
-	var seen rest.ClusterDetail
+	var (
+		seen rest.ClusterDetail
+		err  error
+	)
 	eventually(t, 4*heartbeat, id+" is unknown", func(ctx context.Context) (bool, string) {
 		seen, err = bank.Cluster(ctx, id)
 		return err == nil && seen.Status == rest.Unknown, fmt.Sprintf("%s, error %v", seen.Status, err)
@@ -57,13 +57,19 @@ func TestSilence(t *testing.T) {
 		t.Fatal(err)
 	}
 	restarted = true
-	eventually(t, 4*time.Minute, id+" is back", func(ctx context.Context) (bool, string) {
-		seen, err = bank.Cluster(ctx, id)
-		return err == nil && seen.Status == rest.Ready, fmt.Sprintf("%s %s %s, error %v", seen.Status, seen.Reason, seen.Message, err)
-	})
+	shownReady(t, id, 4*time.Minute)
 	// Flux lost its API server, too, and starts anew at its own pace.
 	eventually(t, 4*time.Minute, "Flux on "+id+" is back", func(ctx context.Context) (bool, string) { return fluxAvailable(ctx, id) })
 	eventually(t, time.Minute, id+" is Ready", func(ctx context.Context) (bool, string) { return condition(ctx, id, "Ready") })
+}
+
+// shownReady waits until the fleet view shows the cluster with this id as Ready.
+func shownReady(t *testing.T, id string, limit time.Duration) {
+	t.Helper()
+	eventually(t, limit, id+" is shown as Ready", func(ctx context.Context) (bool, string) {
+		seen, err := bank.Cluster(ctx, id)
+		return err == nil && seen.Status == rest.Ready, fmt.Sprintf("%s %s %s, error %v", seen.Status, seen.Reason, seen.Message, err)
+	})
 }
 
 func fluxAvailable(ctx context.Context, id string) (bool, string) {
