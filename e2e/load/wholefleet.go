@@ -46,7 +46,7 @@ const (
 	clustersNamespace = "clusters"
 	registering       = 8 // WorkloadClusters that are made at once
 	busLimit          = time.Minute
-	joinLimit         = 10 * time.Minute
+	joinLimit         = 30 * time.Minute // two clusters at a time are surveyed, a second or two each
 )
 
 // newWholeFleet starts everything but the clusters, which join calls in.
