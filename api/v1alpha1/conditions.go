@@ -137,3 +137,61 @@ const (
 	ReasonRingSilent   = "RingSilent"   // no cluster of a ring can be reached, so nothing shows that the version works there
 	ReasonRingsInvalid = "RingsInvalid" // the selector of a ring cannot be read
 )
+
+// Conditions of an Environment: none but Ready.
+
+// Conditions of a Release, in the order of its steps.
+const (
+	ConditionAdmitted  = "Admitted"  // every rule lets it go on
+	ConditionChecked   = "Checked"   // every cluster would take what is in the artifact
+	ConditionCommitted = "Committed" // the config repository tells every cluster whose turn has come to run it
+	ConditionAvailable = "Available" // every cluster runs it in health
+)
+
+// Reasons of an Environment's Ready.
+const (
+	ReasonNoClusters          = "NoClusters"          // no WorkloadCluster is in it
+	ReasonWavesInvalid        = "WavesInvalid"        // the selector of a wave cannot be read
+	ReasonPromotesFromMissing = "PromotesFromMissing" // spec.promotesFrom names no Environment, or leads back here
+)
+
+// ReasonPolicyContradicts is a reason of a ReleasePolicy's Ready: an Environment refuses what the policy releases by itself.
+const ReasonPolicyContradicts = "PolicyContradicts"
+
+// Reasons of Admitted.
+const (
+	ReasonAdmitted            = "Admitted"            // nothing stands in the way
+	ReasonEnvironmentNotFound = "EnvironmentNotFound" // there is no such Environment
+	ReasonServiceInvalid      = "ServiceInvalid"      // team and service are together too long for a name, or the team is one of Fairway's own
+	ReasonArtifactNotFound    = "ArtifactNotFound"    // the registry has no such artifact of the service
+	ReasonArtifactInvalid     = "ArtifactInvalid"     // it is not an artifact that can be released: too large, a path that climbs out, not what its id says
+	ReasonArtifactsAway       = "ArtifactsUnreadable" // the registry does not answer, or refuses; it is tried again
+	ReasonNoArtifactStore     = "NoArtifactStore"     // the Fleet has no spec.artifacts
+	ReasonBranchNotAllowed    = "BranchNotAllowed"    // the Environment's, or the team's policy's, branches do not match
+	ReasonNotPromotable       = "NotPromotable"       // it was not healthy where the promotion path wants it to have been
+	ReasonPromotionSoaking    = "PromotionSoaking"    // it is healthy there, and not for long enough; it waits
+	ReasonApprovalMissing     = "ApprovalMissing"     // it waits for people to approve
+	ReasonFrozen              = "Frozen"              // the Environment is frozen
+	ReasonSuperseded          = "Superseded"          // a newer release of the same service and environment took over
+	ReasonNothingBefore       = "NothingBefore"       // a rollback to what never ran there
+)
+
+// Reasons of Checked.
+const (
+	ReasonChecking           = "Checking"           // clusters are being asked
+	ReasonCheckFailed        = "CheckFailed"        // the message names cluster and object of what would be refused
+	ReasonVariableMissing    = "VariableMissing"    // it uses a variable that a cluster lacks; the message names both
+	ReasonOutsideTeam        = "OutsideTeam"        // it has an object outside of the team's namespace, or of the whole cluster
+	ReasonObjectTaken        = "ObjectTaken"        // another service has an object of it
+	ReasonClusterUnavailable = "ClusterUnavailable" // a cluster cannot be asked; it is tried again until the Environment's timeout
+)
+
+// Reasons of Committed and Available.
+const (
+	ReasonCommitted     = "Committed"     // the commit is pushed
+	ReasonWaveSoaking   = "WaveSoaking"   // a wave is healthy, and the next one waits until it has been for long enough
+	ReasonRolloutFailed = "RolloutFailed" // an episode of the service opened on a cluster that runs the artifact
+	ReasonDeployFailed  = "DeployFailed"  // Flux could not apply it
+	ReasonTimedOut      = "TimedOut"      // a cluster was not healthy within the Environment's timeout
+	ReasonRolledBack    = "RolledBack"    // clusters that had moved are back on what they ran before
+)

@@ -16,7 +16,8 @@ var GroupVersion = schema.GroupVersion{Group: "fleet.fairway.dev", Version: "v1a
 
 // AddToScheme adds the kinds of this API to a scheme.
 func AddToScheme(scheme *runtime.Scheme) error {
-	scheme.AddKnownTypes(GroupVersion, &Fleet{}, &FleetList{}, &WorkloadCluster{}, &WorkloadClusterList{})
+	scheme.AddKnownTypes(GroupVersion, &Fleet{}, &FleetList{}, &WorkloadCluster{}, &WorkloadClusterList{},
+		&Environment{}, &EnvironmentList{}, &Release{}, &ReleaseList{}, &ReleasePolicy{}, &ReleasePolicyList{})
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
 }

@@ -49,6 +49,38 @@ type FleetSpec struct {
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:XValidation:rule="self.all(l, !has(l.dependsOn) || l.dependsOn.all(d, self.exists(o, o.name == d && (!has(o.dependsOn) || !(l.name in o.dependsOn)))))",message="dependsOn must name other layers of this list, of which none depends on this one"
 	Layers []Layer `json:"layers,omitempty"`
+
+	// artifacts says where teams' artifacts are. Left out: nothing can be released.
+	// +optional
+	Artifacts *ArtifactStore `json:"artifacts,omitempty"`
+}
+
+// ArtifactStore is a part of an OCI registry, with a repository for each service.
+type ArtifactStore struct {
+	// url below which every service has its repository: under oci://registry.example.com/artifacts, payments/ledger has
+	// registry.example.com/artifacts/payments/ledger. Plain HTTP is spoken to loopback addresses only.
+	// +required
+	// +kubebuilder:validation:Pattern=`^oci://[^@?#]+$`
+	// +kubebuilder:validation:MaxLength=512
+	URL string `json:"url,omitempty"`
+
+	// secretRef names a Secret of type kubernetes.io/dockerconfigjson in the operator's namespace.
+	// +optional
+	SecretRef *meta.LocalObjectReference `json:"secretRef,omitempty"`
+
+	// interval at which services with an auto-release are looked through for new artifacts.
+	// +optional
+	// +kubebuilder:default="30s"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('1h')",message="interval must be between 1s and 1h"
+	Interval metav1.Duration `json:"interval,omitzero"`
+
+	// keep is how many artifacts of a service stay in the config repository after no cluster runs them any more, so that a
+	// rollback needs no registry.
+	// +optional
+	// +kubebuilder:default=10
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100
+	Keep int32 `json:"keep,omitempty"`
 }
 
 // Layer is a part of the platform that clusters get: a folder of the config repository.
