@@ -35,8 +35,11 @@ const (
 // Namespace of the WorkloadClusters and Cluster API objects on the platform.
 const Namespace = "clusters"
 
-// Environment of all clusters.
-const Environment = "prod"
+// Environments of the clusters: those of Cluster API are in Prod, the acquired one is in Staging.
+const (
+	Staging = "staging"
+	Prod    = "prod"
+)
 
 // DecisionTTL is how long the hub may keep an answer of the platform's authorizer.
 const DecisionTTL = 40 * time.Second

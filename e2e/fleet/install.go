@@ -44,8 +44,25 @@ func (f *Fleet) install(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	return f.apply(ctx, f.fleet())
+	return f.apply(ctx, append(environments(), f.fleet())...)
 }
+
+// environments are what a team's releases go through: staging takes what comes, prod what was healthy there.
+func environments() []client.Object {
+	staging := &fleetv1.Environment{ObjectMeta: metav1.ObjectMeta{Name: Staging}}
+	prod := &fleetv1.Environment{ObjectMeta: metav1.ObjectMeta{Name: Prod}}
+	prod.Spec.PromotesFrom = &fleetv1.PromotionPath{Environment: Staging}
+	prod.Spec.Branches = "main"
+	prod.Spec.Waves = []fleetv1.Wave{
+		{Name: "canary", ClusterSelector: &metav1.LabelSelector{MatchLabels: map[string]string{LabelWave: "canary"}}, Soak: metav1.Duration{Duration: 5 * time.Second}},
+		{Name: "rest"},
+	}
+	prod.Spec.OnFailure = fleetv1.OnFailureRollBack
+	return []client.Object{staging, prod}
+}
+
+// LabelWave on a WorkloadCluster puts it into a wave of its environment.
+const LabelWave = "fleet.fairway.dev/wave"
 
 // applyManifests installs Fairway without a Fleet, and without a volume unless there is one: the bench has no storage class.
 func (f *Fleet) applyManifests(ctx context.Context) error {
@@ -84,13 +101,17 @@ func (f *Fleet) fleet() *fleetv1.Fleet {
 	obj := &fleetv1.Fleet{ObjectMeta: metav1.ObjectMeta{Name: fleetv1.FleetName}}
 	obj.Spec.ConfigRepository = fleetv1.ConfigRepository{
 		URL: f.config.URL, Branch: "main", Interval: metav1.Duration{Duration: 10 * time.Second},
-		SecretRef: &meta.LocalObjectReference{Name: secretName},
+		SecretRef: &meta.LocalObjectReference{Name: secretName}, WriteSecretRef: &meta.LocalObjectReference{Name: secretName},
 	}
+	obj.Spec.Artifacts = &fleetv1.ArtifactStore{URL: f.ArtifactsURL(), Interval: metav1.Duration{Duration: 2 * time.Second}}
 	obj.Spec.Flux.Artifact = "oci://" + f.run.Registry.Address() + "/fluxcd/flux-manifests"
 	obj.Spec.Events.URL = f.EventsURL
 	obj.Spec.Heartbeat.Interval = metav1.Duration{Duration: f.options.Heartbeat}
 	return obj
 }
+
+// ArtifactsURL is where teams' artifacts are.
+func (f *Fleet) ArtifactsURL() string { return "oci://" + f.run.Registry.Address() + "/artifacts" }
 
 // register asks Cluster API for the two cloud clusters, which join by their label, and registers the acquired one.
 func (f *Fleet) register(ctx context.Context) error {
@@ -98,11 +119,11 @@ func (f *Fleet) register(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	if f.has(AWS) {
 		f.say("asking Cluster API for %s (EKS)", AWS)
-		group.Go(func() error { _, err := f.Provision(ctx, "AWS", AWS, Environment); return err })
+		group.Go(func() error { _, err := f.Provision(ctx, "AWS", AWS, Prod); return err })
 	}
 	if f.has(Azure) {
 		f.say("asking Cluster API for %s (AKS)", Azure)
-		group.Go(func() error { _, err := f.Provision(ctx, "Azure", Azure, Environment); return err })
+		group.Go(func() error { _, err := f.Provision(ctx, "Azure", Azure, Prod); return err })
 	}
 	if f.has(Acquired) {
 		f.say("adopting %s: fairway adopt %s --kubeconfig … --mode Manage", Acquired, Acquired)
@@ -118,7 +139,7 @@ func (f *Fleet) registerAcquired(ctx context.Context) error {
 	if err := os.WriteFile(handed, f.acquired.KubeconfigData, 0o600); err != nil {
 		return fmt.Errorf("write the acquired cluster's kubeconfig: %w", err)
 	}
-	_, err := f.Fairway(ctx, "adopt", Acquired, "--kubeconfig", handed, "--environment", Environment, "--mode", string(fleetv1.ModeManage), "--token-life", "10m")
+	_, err := f.Fairway(ctx, "adopt", Acquired, "--kubeconfig", handed, "--environment", Staging, "--mode", string(fleetv1.ModeManage), "--token-life", "10m")
 	return err
 }
 

@@ -46,10 +46,9 @@ func ArtifactFiles(artifact string, args ...string) Files {
 func ClusterFiles(id, artifact string) Files {
 	dir := "clusters/" + id + "/"
 	return Files{
-		dir + "namespace.yaml":     namespaceManifest,
-		dir + "platform.yaml":      platformPointer,
-		PointerPath(id):            Pointer(artifact),
-		dir + "kustomization.yaml": rootManifest,
+		dir + "namespace.yaml": namespaceManifest,
+		dir + "platform.yaml":  platformPointer,
+		PointerPath(id):        Pointer(artifact),
 	}
 }
 
@@ -79,11 +78,6 @@ const namespaceManifest = `apiVersion: v1
 kind: Namespace
 metadata:
   name: demo
-`
-
-const rootManifest = `apiVersion: kustomize.config.k8s.io/v1beta1
-kind: Kustomization
-resources: [namespace.yaml, platform.yaml, demo/podinfo.yaml]
 `
 
 const platformPointer = `apiVersion: kustomize.toolkit.fluxcd.io/v1

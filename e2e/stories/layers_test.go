@@ -82,9 +82,6 @@ func beginLayers(t *testing.T) *layersStory {
 	}}
 	files := merge(layerFiles("network", "aws", "1"), layerFiles("network", "azure", "1"), layerFiles("network", "base", "1"),
 		layerFiles("ingress", "base", "${INGRESS_DOMAIN:=example.com}"), layerFiles("dns", "base", "${DNS_ZONE}"))
-	for _, id := range members { // without it, the cluster's folder is applied as it is
-		files["clusters/"+id+"/kustomization.yaml"] = gitserver.Delete
-	}
 	commit(t, "layers", files)
 	create(t, s.secret)
 	s.restore = changeFleet(t, func(f *fleetv1.FleetSpec) {
@@ -254,21 +251,15 @@ func (s *layersStory) end() {
 	}
 	s.restoreRepository()
 	for _, id := range members {
-		s.await(id+" is Ready, without the condition", func(ctx context.Context) (bool, string) {
-			ok, state := condition(ctx, id, "Ready")
-			return ok && !strings.Contains(state, fleetv1.ConditionConfigWritten), state
-		})
+		s.await(id+" is Ready", func(ctx context.Context) (bool, string) { return condition(ctx, id, "Ready") })
 	}
 }
 
 func (s *layersStory) restoreRepository() {
 	s.Helper()
-	found := fleet.Repository(members...)
 	files := fleet.Files{layersFile(newcomer): gitserver.Delete}
 	for _, id := range members {
 		files[layersFile(id)] = gitserver.Delete
-		path := "clusters/" + id + "/kustomization.yaml"
-		files[path] = found[path]
 	}
 	for _, layer := range []string{"network/aws", "network/azure", "network/base", "ingress/base", "dns/base"} {
 		files["platform/"+layer+"/object.yaml"] = gitserver.Delete

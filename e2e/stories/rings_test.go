@@ -32,7 +32,7 @@ func TestRings(t *testing.T) {
 	patchCluster(t, canary, `{"metadata":{"labels":{"ring":"canary"}}}`)
 	patchFleet(t, fmt.Sprintf(`{"spec":{"flux":{"upgrade":{"rings":[
 		{"name":"canary","clusterSelector":{"matchLabels":{"ring":"canary"}},"soak":%q},
-		{"name":"rest","environments":["prod"],"soak":"0s"}]}}}}`, soak))
+		{"name":"rest","environments":["prod","staging"],"soak":"0s"}]}}}}`, soak))
 	defer patchFleet(t, `{"spec":{"flux":{"upgrade":{"rings":null}}}}`)
 	defer patchCluster(t, canary, `{"metadata":{"labels":{"ring":null}},"spec":{"flux":{"version":null}}}`)
 
