@@ -140,6 +140,7 @@ type Verdict struct {
 // Check is what came of the dry run on a cluster.
 type Check struct {
 	Problems []Problem // none: it would take all of the artifact
+	At       time.Time // when it was asked
 	Away     string    // why it could not be asked; empty: it was
 	Since    time.Time // of Away
 }
@@ -190,7 +191,9 @@ type Step struct {
 	Wave       string
 	SoakUntil  time.Time // zero: nothing soaks
 	Targets    []fleetv1.Target
-	Conditions []metav1.Condition // Ready and those of the steps, without times
+	// Conditions of a release's steps, in their order and without times: True it is done, Unknown it waits for one before it, False it is
+	// under way or, when the Phase is final, it is what ended the release. None: they stay as they are.
+	Conditions []metav1.Condition
 	Artifact   Artifact
 	Now        time.Time
 	After      time.Duration // look again then, if nothing happens before; 0: no need
