@@ -194,4 +194,5 @@ const (
 	ReasonDeployFailed  = "DeployFailed"  // Flux could not apply it
 	ReasonTimedOut      = "TimedOut"      // a cluster was not healthy within the Environment's timeout
 	ReasonRolledBack    = "RolledBack"    // clusters that had moved are back on what they ran before
+	ReasonPointerMoved  = "PointerMoved"  // somebody else moved a pointer that the release had moved; it touches nothing more
 )
