@@ -80,7 +80,7 @@ type Rollout struct {
 	Artifact  string
 	Applied   bool      // Flux has applied Artifact and its last attempt is no failure
 	Available bool      // every workload of the service is; of a service without workloads: it is Applied
-	Since     time.Time // when Available became what it is; zero: not known
+	Since     time.Time // when the last of Artifact, Applied and Available became what it is; zero: not known
 	Failure   *Failure  // the oldest one since the time that was asked for that lasts; nil: none
 	Message   string    // what is not there yet: "Deployment/payments/ledger: 1 of 2 available"; may be empty
 }
@@ -151,7 +151,8 @@ type Sight struct {
 	Since time.Time // when that began; zero: it always was so
 }
 
-// Input is what decides. Pointers, Rollouts and Checks are by cluster. A Rollout is asked for since the movedAt of the status' target.
+// Input is what decides. Pointers, Rollouts and Checks are by cluster. A Rollout is asked for since the movedAt of the status' target; it
+// is not read where the pointer is not the Release's. Pointers are read before Others are listed: who has moved one is among those.
 type Input struct {
 	AdmitInput
 	Clusters []Cluster // of the Environment
@@ -187,10 +188,10 @@ type Step struct {
 	Moves    []Pointing // with Move and RollBack
 	Evidence string     // with RollBack: why, for people, several lines
 
-	Phase      fleetv1.Phase
-	Wave       string
-	SoakUntil  time.Time // zero: nothing soaks
-	Targets    []fleetv1.Target
+	Phase     fleetv1.Phase
+	Wave      string
+	SoakUntil time.Time // zero: nothing soaks
+	Targets   []fleetv1.Target
 	// Conditions of a release's steps, in their order and without times: True it is done, Unknown it waits for one before it, False it is
 	// under way or, when the Phase is final, it is what ended the release. None: they stay as they are.
 	Conditions []metav1.Condition
