@@ -53,6 +53,14 @@ const (
 	LabelArtifact = "fleet.fairway.dev/artifact"
 )
 
+// Annotations on the Kustomization that tells a cluster which artifact of a service to run.
+const (
+	// AnnotationRelease is the Release that put the artifact there: "<namespace>/<name>".
+	AnnotationRelease = "fleet.fairway.dev/release"
+	// AnnotationDigest is the artifact's digest in the registry: "sha256:…".
+	AnnotationDigest = "fleet.fairway.dev/digest"
+)
+
 // Names of what the operator makes on every workload cluster, in FluxNamespace.
 const (
 	// RootName is the name of the GitRepository and of the root Kustomization.
