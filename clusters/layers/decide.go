@@ -45,7 +45,7 @@ func Decide(cluster Cluster, all []fleetv1.Layer, values map[string]string, repo
 	}
 	// A cluster without layers needs no file; one that it had is emptied, so that they go.
 	d.State, d.Differs = state, !bytes.Equal(have, d.Content) && (state != Absent || len(d.Plan.Layers) > 0)
-	included, err := Included(repository, cluster.ID)
+	included, err := Included(repository, cluster.ID, FileName)
 	d.Left = !included && len(d.Plan.Layers) > 0
 	return d, err
 }

@@ -128,20 +128,49 @@ func items(node *yaml.Node, key string) []*yaml.Node {
 	return found.Content
 }
 
-// Included says whether a cluster's root Kustomization takes in the file at Path: a kustomization file
-// beside it must list it; without one, every file counts.
-func Included(repository fs.FS, id string) (bool, error) {
-	_, content, err := kustomizationFile(repository, ClusterFolder(id))
-	if err != nil || content == nil {
+// Included says whether a cluster's root Kustomization takes in a file below its folder, such as FileName: a kustomization
+// file must list it, or the folder that it is in, and so must one in that folder; without them, every file counts.
+func Included(repository fs.FS, id, file string) (bool, error) {
+	return takesIn(repository, ClusterFolder(id), file, false)
+}
+
+// takesIn says whether kustomize takes in a file below a folder. A folder that is listed needs a kustomization file.
+func takesIn(repository fs.FS, dir, file string, listed bool) (bool, error) {
+	_, content, err := kustomizationFile(repository, dir)
+	if err != nil {
 		return true, err
 	}
-	found := false
+	if content == nil {
+		folder, below, deeper := strings.Cut(file, "/")
+		if listed || !deeper {
+			return !listed, nil
+		}
+		return takesIn(repository, path.Join(dir, folder), below, false)
+	}
+	for _, each := range resources(content) {
+		below, inside := strings.CutPrefix(file, each+"/")
+		if each == file {
+			return true, nil
+		}
+		if !inside {
+			continue
+		}
+		if found, err := takesIn(repository, path.Join(dir, each), below, true); found || err != nil {
+			return found, err
+		}
+	}
+	return false, nil
+}
+
+// resources are those that a kustomization file lists.
+func resources(content []byte) []string {
+	var out []string
 	documents(content, func(root *yaml.Node, _ error) {
 		for _, each := range items(root, "resources") {
-			found = found || path.Clean(each.Value) == FileName
+			out = append(out, path.Clean(each.Value))
 		}
 	})
-	return found, nil
+	return out
 }
 
 // kustomizationFile is that of a folder; no content when there is none.

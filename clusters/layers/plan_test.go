@@ -179,7 +179,34 @@ func TestIncluded(t *testing.T) {
 		"one that cannot be read leaves it out, and is told of as a problem of its own": {repository("clusters/a/kustomization.yml", "{"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if have, err := Included(c.files, "a"); have != c.want || err != nil {
+			if have, err := Included(c.files, "a", FileName); have != c.want || err != nil {
+				t.Errorf("%t, %v", have, err)
+			}
+		})
+	}
+}
+
+func TestAFileInAFolderIsIncluded(t *testing.T) {
+	top := func(content string, more ...string) fstest.MapFS {
+		return repository(append([]string{"clusters/a/kustomization.yaml", content}, more...)...)
+	}
+	in := func(content string) []string { return []string{"clusters/a/team/kustomization.yaml", content} }
+	for name, c := range map[string]struct {
+		files fstest.MapFS
+		want  bool
+	}{
+		"without kustomization files all is taken in":                    {repository(), true},
+		"a kustomization file that lists the file takes it in":           {top("resources: [team/app.yaml]"), true},
+		"one that lists another leaves it out":                           {top("resources: [team/other.yaml, fairway.yaml]"), false},
+		"one that lists its folder takes in what the folder lists":       {top("resources: [./team/]", in("resources: [app.yaml]")...), true},
+		"and leaves out what the folder does not list":                   {top("resources: [team]", in("resources: [other.yaml]")...), false},
+		"a folder that is listed and has no kustomization file is wrong": {top("resources: [team]"), false},
+		"a kustomization file in the folder alone decides, too":          {repository(in("resources: [other.yaml]")...), false},
+		"if it lists the file, it is taken in":                           {repository(in("resources: [app.yaml]")...), true},
+		"a folder whose name only begins like it is another":             {top("resources: [tea]"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if have, err := Included(c.files, "a", "team/app.yaml"); have != c.want || err != nil {
 				t.Errorf("%t, %v", have, err)
 			}
 		})

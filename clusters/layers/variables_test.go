@@ -140,7 +140,7 @@ func FuzzUses(f *testing.F) {
 		if _, err := Uses(files, "p"); err != nil {
 			t.Error(err)
 		}
-		if _, err := Included(files, "x"); err != nil {
+		if _, err := Included(files, "x", FileName); err != nil {
 			t.Error(err)
 		}
 	})
