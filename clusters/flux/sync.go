@@ -76,12 +76,17 @@ func (s Sync) repository() *unstructured.Unstructured {
 		"timeout":  time.Minute.String(),
 		"url":      s.URL,
 		"ref":      map[string]any{"branch": s.Branch},
+		"ignore":   s.others(),
 	}
 	if len(s.Secret) > 0 {
 		spec["secretRef"] = map[string]any{"name": fleetv1.RootName}
 	}
 	return s.object(sourcev1.GroupVersion.String(), sourcev1.GitRepositoryKind, fleetv1.RootName, spec)
 }
+
+// others leaves out, as .gitignore would, the folders of other clusters. It is not sparseCheckout, which fails on a folder that
+// a young repository does not have yet, and leaves out what the layers may refer to.
+func (s Sync) others() string { return "/clusters/*\n!/clusters/" + s.ClusterID + "\n" }
 
 func (s Sync) kustomization() *unstructured.Unstructured {
 	return s.object(kustomizev1.GroupVersion.String(), kustomizev1.KustomizationKind, fleetv1.RootName, map[string]any{

@@ -53,7 +53,7 @@ func TestSyncFollowsTheClustersFolder(t *testing.T) {
 	if diff := cmp.Diff(sourcev1.GitRepositorySpec{
 		URL: "https://git.example.com/config.git", SecretRef: &meta.LocalObjectReference{Name: "fairway"},
 		Interval: metav1.Duration{Duration: 30 * time.Second}, Timeout: &metav1.Duration{Duration: time.Minute},
-		Reference: &sourcev1.GitRepositoryRef{Branch: "main"},
+		Reference: &sourcev1.GitRepositoryRef{Branch: "main"}, Ignore: new("/clusters/*\n!/clusters/prod-aws-eu1\n"),
 	}, source.Spec); diff != "" {
 		t.Errorf("GitRepository (-want +got):\n%s", diff)
 	}
