@@ -58,18 +58,32 @@ const (
 	EpisodeChanged  Type = "dev.fairway.episode.changed.v1"
 	EpisodeResolved Type = "dev.fairway.episode.resolved.v1"
 
+	ReleaseRequested   Type = "dev.fairway.release.requested.v1" // Release, as are all below
+	ReleaseRefused     Type = "dev.fairway.release.refused.v1"
+	ReleaseCommitted   Type = "dev.fairway.release.committed.v1"
+	ReleaseWaveStarted Type = "dev.fairway.release.waveStarted.v1"
+	ReleaseWaveHealthy Type = "dev.fairway.release.waveHealthy.v1"
+	ReleaseSucceeded   Type = "dev.fairway.release.succeeded.v1"
+	ReleaseFailed      Type = "dev.fairway.release.failed.v1"
+	ReleaseRolledBack  Type = "dev.fairway.release.rolledBack.v1"
+	ReleaseSuperseded  Type = "dev.fairway.release.superseded.v1"
+
+	ArtifactCreated Type = "dev.fairway.artifact.created.v1" // Artifact
+
 	AgentStarted  Type = "dev.fairway.agent.started.v1"  // Started
 	AgentSnapshot Type = "dev.fairway.agent.snapshot.v1" // Snapshot
 	AgentGap      Type = "dev.fairway.agent.gap.v1"      // Gap
 )
 
-// Types lists every type that is published today, in the order of the contract. Release and
-// artifact events join it with the release engine.
+// Types lists every type that is published today, in the order of the contract.
 var Types = []Type{
 	ClusterConnected, ClusterSilent, ClusterRegistered, ClusterDeregistered, ClusterChanged,
 	FluxProgressing, FluxSucceeded, FluxFailed, FluxStalled, FluxSuspended, FluxRemoved,
 	WorkloadRolling, WorkloadAvailable, WorkloadDegraded, WorkloadRemoved, WorkloadSucceeded, WorkloadFailed,
 	EpisodeOpened, EpisodeChanged, EpisodeResolved,
+	ReleaseRequested, ReleaseRefused, ReleaseCommitted, ReleaseWaveStarted, ReleaseWaveHealthy,
+	ReleaseSucceeded, ReleaseFailed, ReleaseRolledBack, ReleaseSuperseded,
+	ArtifactCreated,
 	AgentStarted, AgentSnapshot, AgentGap,
 }
 

@@ -89,7 +89,11 @@ var payloads = map[event.Type]any{
 	event.WorkloadRolling: event.Workload{}, event.WorkloadAvailable: event.Workload{}, event.WorkloadDegraded: event.Workload{},
 	event.WorkloadRemoved: event.Workload{}, event.WorkloadSucceeded: event.Workload{}, event.WorkloadFailed: event.Workload{},
 	event.EpisodeOpened: event.Episode{}, event.EpisodeChanged: event.Episode{}, event.EpisodeResolved: event.Episode{},
-	event.AgentStarted: event.Started{}, event.AgentSnapshot: event.Snapshot{}, event.AgentGap: event.Gap{},
+	event.ReleaseRequested: event.Release{}, event.ReleaseRefused: event.Release{}, event.ReleaseCommitted: event.Release{},
+	event.ReleaseWaveStarted: event.Release{}, event.ReleaseWaveHealthy: event.Release{}, event.ReleaseSucceeded: event.Release{},
+	event.ReleaseFailed: event.Release{}, event.ReleaseRolledBack: event.Release{}, event.ReleaseSuperseded: event.Release{},
+	event.ArtifactCreated: event.Artifact{},
+	event.AgentStarted:    event.Started{}, event.AgentSnapshot: event.Snapshot{}, event.AgentGap: event.Gap{},
 }
 
 func reflector(t *testing.T) *jsonschema.Reflector {
@@ -212,17 +216,22 @@ func bound(name string, s *jsonschema.Schema) {
 		return
 	}
 	for _, counter := range []string{"sequence", "digest", "first", "last"} {
-		if p, ok := s.Properties.Get(counter); ok {
+		if p, ok := s.Properties.Get(counter); ok && name != "Release" && name != "Artifact" { // whose digest is a text
 			p.Pattern = counterPattern
 		}
 	}
 	switch name {
-	case "Flux", "Workload", "Episode":
+	case "Flux", "Workload", "Episode", "Release":
 		set(s, "message", func(p *jsonschema.Schema) { p.MaxLength = length(event.MaxMessage) })
 	}
 	switch name {
 	case "Episode":
 		set(s, "lines", func(p *jsonschema.Schema) { p.MaxItems = length(event.MaxLogLines) })
+	case "Release":
+		set(s, "lines", func(p *jsonschema.Schema) { p.MaxItems = length(event.MaxLogLines) })
+		set(s, "clusters", func(p *jsonschema.Schema) { p.MaxItems = length(event.MaxTargets) })
+		set(s, "approvals", func(p *jsonschema.Schema) { p.MaxItems = length(event.MaxApprovals) })
+		set(s, "comment", func(p *jsonschema.Schema) { p.MaxLength = length(event.MaxMessage) })
 	case "Condition":
 		set(s, "status", func(p *jsonschema.Schema) { p.Enum = []any{"True", "False", "Unknown"} })
 	case "Gap":

@@ -27,7 +27,15 @@ var full = map[string]any{
 	"workload": event.Workload{Desired: 3, Updated: 2, Ready: 1, Available: 1, Images: []string{"ghcr.io/example/ledger:1"}, Generation: 7,
 		Reason: "MinimumReplicasUnavailable", Message: "1 of 3", Owner: kustomization},
 	"episode": episode,
-	"started": event.Started{Version: "v0.1.0", Cluster: event.Cluster{NodesReady: 1, NodesTotal: 1}},
+	"release": event.Release{Name: "payments/ledger-7k2x9", Team: "payments", Service: "ledger", Artifact: "main-4f1c9d2-a81b", Environment: "prod",
+		Intent: "Promote", From: "staging", RequestedBy: "dev@example.com", RequestedAt: at, Comment: "for the audit",
+		Approvals: []event.Approval{{By: "lead@example.com", At: at}}, Phase: "Failed", Wave: "canary", StartedAt: at, FinishedAt: at,
+		Commit: "main@sha1:1", RollbackCommit: "main@sha1:2", Digest: "sha256:1", Source: source,
+		Clusters: []event.ReleaseTarget{{Cluster: "prod-aws-eu1", Wave: "canary", State: "Failed", Previous: "main-0000000-0000", MovedAt: at,
+			AvailableAt: at, Reason: "CrashLoopBackOff"}},
+		Total: 2, Reason: "RolloutFailed", Message: "prod-aws-eu1: it crashes", Lines: []string{"fatal"}},
+	"artifact": event.Artifact{Team: "payments", Service: "ledger", ID: "main-4f1c9d2-a81b", Digest: "sha256:1", Source: source},
+	"started":  event.Started{Version: "v0.1.0", Cluster: event.Cluster{NodesReady: 1, NodesTotal: 1}},
 	"snapshot": event.Snapshot{ID: "0193", Part: 1, Parts: 2, Entries: []event.Entry{
 		{Type: event.EpisodeOpened, Subject: deployment.String(), Time: at, Team: "payments", Service: "ledger", Artifact: "a", Revision: "main@sha1:1",
 			Data: []byte(`{"id":"e1","reason":"OOMKilled"}`)},
@@ -41,7 +49,9 @@ var (
 	kustomization = event.Object{Kind: "Kustomization", Namespace: "flux-system", Name: "apps"}
 	repository    = event.Object{Kind: "GitRepository", Namespace: "flux-system", Name: "fairway"}
 	exit          = int32(137)
-	registration  = event.Registration{Cluster: "prod-aws-eu1", Namespace: "clusters", Environment: "prod", Cloud: "AWS", Region: "eu-west-1",
+	source        = event.ArtifactSource{Repository: "https://git.example.com/payments/ledger", Branch: "main",
+		Commit: "4f1c9d2e5b6a798897a6b5c4d3e2f10918273645", Author: "dev@example.com", CI: "https://ci.example.com/1", Created: at}
+	registration = event.Registration{Cluster: "prod-aws-eu1", Namespace: "clusters", Environment: "prod", Cloud: "AWS", Region: "eu-west-1",
 		Account: "123456789012", Mode: "Manage", Suspended: true,
 		Conditions: []event.Condition{{Type: "Ready", Status: "True", Reason: "Ready", Message: "all is well", Since: at}}}
 	episode = event.Episode{ID: "e1", Reason: "OOMKilled", Message: "over 64Mi", Container: "app", Pod: "ledger-1", Node: "n1", ExitCode: &exit, Restarts: 4,
