@@ -164,6 +164,8 @@ type Service struct {
 	Name     string           `json:"name"`
 	Status   Status           `json:"status"` // the worst of its clusters
 	Clusters []ServiceCluster `json:"clusters"`
+	// Environments are those of its clusters, ordered by name.
+	Environments []ServiceEnvironment `json:"environments"`
 }
 
 // ServiceCluster is a service on one cluster.
@@ -173,13 +175,23 @@ type ServiceCluster struct {
 	Cloud       string    `json:"cloud,omitempty"`
 	Status      Status    `json:"status"`
 	Reason      string    `json:"reason,omitempty"`
-	Artifact    string    `json:"artifact,omitempty"`
+	Artifact    string    `json:"artifact,omitempty"` // that runs
 	Revision    string    `json:"revision,omitempty"`
-	Desired     int32     `json:"desired"`
+	Desired     int32     `json:"desired"` // replicas
 	Ready       int32     `json:"ready"`
 	Episodes    int       `json:"episodes"`
 	Since       time.Time `json:"since,omitzero"`
 	AsOf        time.Time `json:"asOf,omitzero"` // last heartbeat of the cluster
+
+	// Wanted is the artifact that Git tells the cluster to run, since WantedSince, by Release; empty when no release of it is
+	// known.
+	Wanted      string    `json:"wanted,omitempty"`
+	WantedSince time.Time `json:"wantedSince,omitzero"`
+	Release     string    `json:"release,omitempty"`
+	// RunningSince is when the artifact that runs first ran here in health, where a release says it.
+	RunningSince time.Time `json:"runningSince,omitzero"`
+	// DriftSince is set while another artifact runs than is wanted and no release under way explains it.
+	DriftSince time.Time `json:"driftSince,omitzero"`
 }
 
 // EpisodeList is the body of GET /api/v1/episodes.

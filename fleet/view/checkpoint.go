@@ -12,7 +12,7 @@ import (
 
 // checkpointMark begins every checkpoint. Its last byte is the version of the format: whoever
 // changes what is written, counts it up, and views start from the stream once.
-const checkpointMark = "fairway view\x03"
+const checkpointMark = "fairway view\x04"
 
 // Save writes the whole view: with it and the stream from the position that it contains, a view
 // goes on where this one was. It may run beside everything else and holds one cluster at a time,
@@ -39,6 +39,9 @@ func (v *View) Save(w io.Writer) error {
 			return err
 		}
 	}
+	v.book.mu.RLock()
+	c.book(v.book)
+	v.book.mu.RUnlock()
 	if err := c.flush(out); err != nil {
 		return err
 	}
@@ -107,6 +110,8 @@ func (v *View) restore(c *coder) error {
 		one.derive()
 		clusters[one.id] = one
 	}
+	kept := newBook()
+	c.book(kept)
 	if len(c.data) > 0 {
 		c.fail()
 	}
@@ -116,6 +121,7 @@ func (v *View) restore(c *coder) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.clusters, v.gone = clusters, gone
+	v.book.replace(kept)
 	v.sequence.Store(sequence)
 	v.stored.Store(stored)
 	return nil

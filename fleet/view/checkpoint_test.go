@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/fairway-dev/fairway/api/event"
+	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
 )
 
 func saved(t tester, v *View) []byte {
@@ -175,6 +176,10 @@ func FuzzLoad(f *testing.F) {
 	a.drop(a.object(event.FluxSucceeded, rootObject, event.Flux{}))
 	a.fold(v, a.sent[:len(a.sent)-2]...)
 	a.fold(v, a.sent[len(a.sent)-1])
+	r := &releaser{t: f}
+	r.say(event.ReleaseCommitted, moved(asked("ledger-1", "main-1", start), fleetv1.PhaseReleasing, start, on("a", fleetv1.TargetMoving, "main-0", start, start)))
+	r.created(event.Artifact{Team: "payments", Service: "ledger", ID: "main-1"})
+	fold(v, r.sent...)
 	data := saved(f, v)
 	f.Add(data[:len(data)-8])
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -185,6 +190,7 @@ func FuzzLoad(f *testing.F) {
 		for id := range v.clusters {
 			_ = fmt.Sprint(pictureOf(v, id, start))
 		}
+		_ = fmt.Sprint(v.Releases(ReleaseFilter{}), v.Artifacts("", ""))
 		saved(t, v)
 	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/fairway-dev/fairway/api/event"
 	"github.com/fairway-dev/fairway/api/rest"
+	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
 )
 
 // picture is all that can be asked of a cluster.
@@ -256,7 +257,10 @@ func FuzzApply(f *testing.F) {
 	a.object(event.WorkloadAvailable, ledger, event.Workload{Desired: 1, Ready: 1})
 	a.episode(event.EpisodeOpened, ledger, crash("e1"))
 	a.snapshot("s", 10)
-	for _, e := range a.sent {
+	r := &releaser{t: f}
+	r.say(event.ReleaseCommitted, moved(asked("ledger-1", "main-1", start), fleetv1.PhaseReleasing, start, on("a", fleetv1.TargetMoving, "main-0", start, start)))
+	r.created(event.Artifact{Team: "payments", Service: "ledger", ID: "main-1"})
+	for _, e := range append(a.sent, r.sent...) {
 		f.Add(string(e.Type), e.Subject, []byte(e.Data))
 	}
 	f.Fuzz(func(t *testing.T, typ, subject string, data []byte) {
@@ -265,6 +269,8 @@ func FuzzApply(f *testing.F) {
 			v.Apply(Record{Sequence: seq + 1, Stored: start, Cluster: "a", Event: &event.Event{
 				Source: event.Source("a"), Type: event.Type(typ), Subject: subject, Time: start, Epoch: epoch1, Sequence: seq + 1, Data: data}})
 		}
-		_ = fmt.Sprint(pictureOf(v, "a", start))
+		v.Apply(Record{Sequence: 4, Stored: start, Cluster: event.Platform, Event: &event.Event{
+			Source: event.Source(event.Platform), ID: "1", Type: event.Type(typ), Subject: subject, Time: start, Data: data}})
+		_ = fmt.Sprint(pictureOf(v, "a", start), v.Releases(ReleaseFilter{}), v.Artifacts("", ""))
 	})
 }

@@ -61,32 +61,6 @@ func (v *View) Gaps(now time.Time, id string) []rest.Gap {
 	return c.allGaps(now)
 }
 
-// Services lists the services that the filter selects, ordered by team and name. Of a service
-// only the clusters that the filter selects are shown.
-func (v *View) Services(now time.Time, f Filter) []rest.Service {
-	found := map[serviceName]*rest.Service{}
-	v.each(now, f, func(c *cluster) {
-		for of, on := range c.services(f, c.known(now, v.options.MissesUntilUnknown)) {
-			if found[of] == nil {
-				found[of] = &rest.Service{Team: of.team, Name: of.service, Status: rest.Ready}
-			}
-			s := found[of]
-			s.Clusters = append(s.Clusters, *on)
-			s.Status = worse(s.Status, on.Status)
-		}
-	})
-	out := []rest.Service{}
-	for _, s := range found {
-		if f.service(*s) {
-			out = append(out, *s)
-		}
-	}
-	slices.SortFunc(out, func(a, b rest.Service) int {
-		return cmp.Or(strings.Compare(a.Team, b.Team), strings.Compare(a.Name, b.Name))
-	})
-	return out
-}
-
 // Episodes lists the episodes that the filter selects, the newest first.
 func (v *View) Episodes(now time.Time, f Filter) []rest.Episode {
 	out := []rest.Episode{}

@@ -65,6 +65,7 @@ type View struct {
 	mu       sync.RWMutex
 	clusters map[string]*cluster
 	gone     map[string]uint64 // deregistered clusters: the sequence of the event that said so
+	book     *book
 
 	sequence atomic.Uint64
 	stored   atomic.Int64
@@ -83,7 +84,7 @@ func New(o Options) *View {
 	if o.Rejected == nil {
 		o.Rejected = func(string, error) {}
 	}
-	return &View{options: o, clusters: map[string]*cluster{}, gone: map[string]uint64{}}
+	return &View{options: o, clusters: map[string]*cluster{}, gone: map[string]uint64{}, book: newBook()}
 }
 
 // Apply folds one event. It keeps nothing of r.Event.
@@ -143,7 +144,11 @@ func (v *View) fold(r Record, kind event.Kind) (changed string, err error) {
 	if e.Cluster() != r.Cluster {
 		return "", ErrSource
 	}
-	if r.Cluster == event.Platform {
+	switch {
+	case r.Cluster != event.Platform:
+	case kind == event.KindRelease, kind == event.KindArtifact:
+		return "", v.book.take(r, kind)
+	default:
 		return v.register(r)
 	}
 	if e.Epoch == "" || e.Sequence == 0 {

@@ -150,7 +150,9 @@ func TestAServiceIsAsItsWorstCluster(t *testing.T) {
 			Since: start.Add(3 * time.Second), AsOf: start.Add(3 * time.Second)},
 		{Cluster: "b", Environment: "prod", Cloud: "AWS", Status: rest.Degraded, Reason: "CrashLoopBackOff", Artifact: "main-1",
 			Desired: 4, Ready: 3, Episodes: 1, Since: start.Add(4 * time.Second), AsOf: start.Add(5 * time.Second)},
-	}}}
+	}, Environments: []rest.ServiceEnvironment{{Environment: "prod", Failures: []rest.Attribution{{Artifact: "main-1", Scope: rest.ScopeCluster,
+		Message: "fails on b only: cluster-specific", Failing: []string{"b"}, Healthy: []string{"a"}, Undecided: []string{},
+		Reasons: []string{"CrashLoopBackOff"}, Episodes: []string{"e1"}}}}}}}
 	if diff := cmp.Diff(want, v.Services(b.now(), Filter{})); diff != "" {
 		t.Errorf("Services() (-want +got):\n%s", diff)
 	}
