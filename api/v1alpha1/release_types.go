@@ -7,7 +7,7 @@ import (
 
 // ReleaseSpec is what was asked for. It never changes, but for approvals that are added, and suspend.
 //
-// +kubebuilder:validation:XValidation:rule="self.service == oldSelf.service && self.artifact == oldSelf.artifact && self.environment == oldSelf.environment && self.intent == oldSelf.intent && self.requestedBy == oldSelf.requestedBy && (has(self.from) ? self.from : ”) == (has(oldSelf.from) ? oldSelf.from : ”) && (has(self.message) ? self.message : ”) == (has(oldSelf.message) ? oldSelf.message : ”)",message="a Release says what was asked for and never changes; ask for another one"
+// +kubebuilder:validation:XValidation:rule="self.service == oldSelf.service && self.artifact == oldSelf.artifact && self.environment == oldSelf.environment && self.intent == oldSelf.intent && self.requestedBy == oldSelf.requestedBy && has(self.from) == has(oldSelf.from) && (!has(self.from) || self.from == oldSelf.from) && has(self.message) == has(oldSelf.message) && (!has(self.message) || self.message == oldSelf.message)",message="a Release says what was asked for and never changes; ask for another one"
 // +kubebuilder:validation:XValidation:rule="!has(oldSelf.approvals) || (has(self.approvals) && oldSelf.approvals.all(o, self.approvals.exists(n, n.by == o.by && n.at == o.at)))",message="an approval that was given stays"
 // +kubebuilder:validation:XValidation:rule="(self.intent == 'Promote') == has(self.from)",message="from is set with the intent Promote, and with no other"
 type ReleaseSpec struct {
