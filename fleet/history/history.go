@@ -88,6 +88,8 @@ type History struct {
 // file is an open file and what belongs to it.
 type file struct {
 	write, read *sql.DB
+	blockOf     *sql.Stmt // the block that has a seq
+	recent      recent
 	unpack      *unpacker
 	encoder     *encoder
 	writer      *writer
@@ -160,7 +162,11 @@ func openFile(ctx context.Context, path string) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &file{write: write, read: read, unpack: u}, nil
+	f := &file{write: write, read: read, unpack: u}
+	if f.blockOf, err = read.PrepareContext(ctx, "SELECT first, last, since, data FROM blocks WHERE first <= ? ORDER BY first DESC LIMIT 1"); err != nil {
+		return nil, errors.Join(fmt.Errorf("prepare reading: %w", err), read.Close(), write.Close())
+	}
+	return f, nil
 }
 
 func (f *file) newEncoder(ctx context.Context, base int64) (*encoder, error) {
@@ -177,7 +183,7 @@ func (f *file) close() error {
 		err = f.writer.close()
 	}
 	f.unpack.zstd.Close()
-	return errors.Join(err, f.read.Close(), f.write.Close())
+	return errors.Join(err, f.blockOf.Close(), f.read.Close(), f.write.Close())
 }
 
 // state is the one row that says how far the stream is in the file.

@@ -71,9 +71,16 @@ const (
 	ofOwner   = "owner IN (SELECT id FROM owners WHERE (? = '' OR environment = ?) AND (? = '' OR team = ?) AND (? = '' OR service = ?))"
 )
 
-// events is the condition on rows of events. The team comes first, as in the table: of one team, only
-// its rows are read; of all, each team's rows of the time.
+// events is the condition on rows of events.
 func (q Query) events() *clause {
+	c, types := q.scope(), q.types()
+	c.and("type IN (SELECT id FROM types WHERE "+types.String()+")", types.args...)
+	return c
+}
+
+// scope is the condition on rows of events without their types. The team comes first, as in the table: of one team,
+// only its rows are read; of all, each team's rows of the time.
+func (q Query) scope() *clause {
 	c := &clause{}
 	if q.Team != "" && !q.Either {
 		c.and("team IN (SELECT id FROM teams WHERE name = ?)", q.Team)
@@ -95,20 +102,22 @@ func (q Query) events() *clause {
 			c.and(ofOwner, owner...)
 		}
 	}
-	q.kinds(c)
 	return c
 }
 
-func (q Query) kinds(c *clause) {
+// types is the condition on types.
+func (q Query) types() *clause {
+	c := &clause{}
+	c.and("quiet = 0")
 	if len(q.Kinds) == 0 {
-		c.and("type IN (SELECT id FROM types WHERE quiet = 0)")
-		return
+		return c
 	}
 	args := make([]any, len(q.Kinds))
 	for i, k := range q.Kinds {
 		args[i] = string(k)
 	}
-	c.and("type IN (SELECT id FROM types WHERE quiet = 0 AND kind IN (?"+strings.Repeat(", ?", len(args)-1)+"))", args...)
+	c.and("kind IN (?"+strings.Repeat(", ?", len(args)-1)+")", args...)
+	return c
 }
 
 // transitions is the condition on derived rows; nil when none of them is selected.
@@ -130,7 +139,7 @@ func (q Query) transitions() *clause {
 // count counts what the query selects, by type. The derived rows count as cluster.silent and
 // cluster.connected.
 func (f *file) count(ctx context.Context, q Query) (map[event.Type]int, error) {
-	out, err := f.countEvents(ctx, q.events())
+	out, err := f.countEvents(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("count events: %w", err)
 	}
@@ -148,28 +157,46 @@ func (f *file) count(ctx context.Context, q Query) (map[event.Type]int, error) {
 	return out, nil
 }
 
-// countEvents counts rows of events by type. SQLite writes each row's type as one character, and the
-// characters are counted here: GROUP BY would sort the rows, which takes several times as long.
-func (f *file) countEvents(ctx context.Context, where *clause) (map[event.Type]int, error) {
-	var types string
-	err := f.read.QueryRowContext(ctx, "SELECT coalesce(group_concat(char(type), ''), '') FROM events WHERE "+where.String(), where.args...).Scan(&types)
+// countEvents counts rows of events by type. SQLite writes the types of all rows one after the other, and they are
+// counted here: GROUP BY would sort the rows, which takes longer.
+func (f *file) countEvents(ctx context.Context, q Query) (map[event.Type]int, error) {
+	where := q.scope()
+	var types []byte
+	err := f.read.QueryRowContext(ctx, "SELECT group_concat(type) FROM events WHERE "+where.String(), where.args...).Scan(&types)
 	if err != nil {
 		return nil, err
 	}
-	rows := map[rune]int{}
-	for _, id := range types {
-		rows[id]++
-	}
+	rows := countNumbers(types)
+	where = q.types()
 	out := map[event.Type]int{}
-	var id rune
+	var id int
 	var name event.Type
-	err = each(ctx, f.read, "SELECT id, name FROM types", nil, []any{&id, &name}, func() error {
+	err = each(ctx, f.read, "SELECT id, name FROM types WHERE "+where.String(), where.args, []any{&id, &name}, func() error {
 		if n := rows[id]; n > 0 {
 			out[name] += n
 		}
 		return nil
 	})
 	return out, err
+}
+
+// countNumbers says how often each number is in a list like "1,12,1".
+func countNumbers(list []byte) map[int]int {
+	out := map[int]int{}
+	if len(list) == 0 {
+		return out
+	}
+	n := 0
+	for _, c := range list {
+		if c == ',' {
+			out[n]++
+			n = 0
+		} else {
+			n = 10*n + int(c-'0')
+		}
+	}
+	out[n]++
+	return out
 }
 
 // row is one change as the tables have it.
@@ -263,54 +290,4 @@ func (f *file) events(ctx context.Context, rows []row) ([]rest.Transition, error
 		out[i] = describe(t, e)
 	}
 	return out, nil
-}
-
-// reader reads events by seq and keeps the blocks that it unpacked: neighbours share them.
-type reader struct {
-	file   *file
-	blocks []unpacked
-}
-
-type unpacked struct {
-	last   int64
-	events []stored
-}
-
-const keptBlocks = 16
-
-func (r *reader) find(ctx context.Context, seq int64) (stored, error) {
-	for _, b := range r.blocks {
-		if s, ok := b.find(seq); ok {
-			return s, nil
-		}
-	}
-	var first, last, since int64
-	var data []byte
-	err := r.file.read.QueryRowContext(ctx, "SELECT first, last, since, data FROM blocks WHERE first <= ? ORDER BY first DESC LIMIT 1", seq).Scan(
-		&first, &last, &since, &data)
-	if err != nil {
-		return stored{}, fmt.Errorf("read event %d: %w", seq, err)
-	}
-	events, err := r.file.unpack.unpack(first, since, data)
-	if err != nil {
-		return stored{}, fmt.Errorf("read event %d: %w", seq, err)
-	}
-	b := unpacked{last, events}
-	if len(r.blocks) == keptBlocks {
-		r.blocks = r.blocks[1:]
-	}
-	r.blocks = append(r.blocks, b)
-	s, ok := b.find(seq)
-	if !ok {
-		return s, fmt.Errorf("read event %d: %w", seq, errBlock)
-	}
-	return s, nil
-}
-
-func (b unpacked) find(seq int64) (stored, bool) {
-	at, ok := slices.BinarySearchFunc(b.events, seq, func(s stored, seq int64) int { return cmp.Compare(s.seq, seq) })
-	if !ok {
-		return stored{}, false
-	}
-	return b.events[at], true
 }
