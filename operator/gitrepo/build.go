@@ -9,6 +9,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/object"
+
+	"github.com/fairway-dev/fairway/operator/gitrepo/gitpath"
 )
 
 // rewrite is a tree with edits made, by their paths from there. Folders that become empty go, as in
@@ -140,7 +142,7 @@ func (o *objects) encode(what encoder) (plumbing.Hash, error) {
 func checkEdits(edits []Edit) (map[string]Edit, error) {
 	out := map[string]Edit{}
 	for _, edit := range edits {
-		if err := checkPath(edit.Path); err != nil {
+		if err := gitpath.Check(edit.Path); err != nil {
 			return nil, err
 		}
 		if len(edit.Content) > maxFile {

@@ -72,28 +72,5 @@ func (i Identity) header() (name, email string) {
 	return clean.Replace(oneLine(i.Name)), clean.Replace(oneLine(i.Email))
 }
 
-// checkPath says whether a path can be written: relative, clean, and nothing of Git's own.
-func checkPath(path string) error {
-	if !fs.ValidPath(path) || path == "." || len(path) > maxPath {
-		return fmt.Errorf("%w: %.200q", ErrPath, path)
-	}
-	for part := range strings.SplitSeq(path, "/") {
-		// What file systems that fold case, or Windows, take for .git, is .git.
-		folded := strings.ToLower(strings.TrimRight(part, ". "))
-		if folded == ".git" || folded == "git~1" || folded == "" || strings.ContainsFunc(part, unsafe) {
-			return fmt.Errorf("%w: %.200q", ErrPath, path)
-		}
-	}
-	return nil
-}
-
-// maxPath is the length, in bytes, of the longest path that is written.
-const maxPath = 1024
-
-// unsafe are characters that mislead whoever reads or checks out a path.
-func unsafe(r rune) bool {
-	return r == '\\' || r == ':' || r == unicode.ReplacementChar || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)
-}
-
 // now is a time as Git stores it, to the second.
 func (w *Writer) now() time.Time { return w.Clock().UTC().Truncate(time.Second) }

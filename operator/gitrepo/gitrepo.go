@@ -17,6 +17,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/go-git/go-git/v5/storage/memory"
+
+	"github.com/fairway-dev/fairway/operator/gitrepo/gitpath"
 )
 
 // timeout of one look at a repository.
@@ -39,7 +41,7 @@ var (
 	// ErrTooLarge: a file, or all of a branch, is larger than what is read.
 	ErrTooLarge = errors.New("too large")
 	// ErrPath: a path that cannot be written: it climbs out, or something else is in its place.
-	ErrPath = errors.New("not a path that can be written")
+	ErrPath = gitpath.ErrPath
 )
 
 // Head is the newest commit of a branch, as Flux writes it: "main@sha1:<40 hex digits>". It reads
