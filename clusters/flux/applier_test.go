@@ -559,11 +559,11 @@ func TestADistributionFromARegistryIsInstalledAndFollowed(t *testing.T) {
 	r := newRegistry(t)
 	r.push(t, "flux-manifests", layerType, pack(t, entryFor("gotk-components.yaml", distribution(t))), "v2.9.5")
 	catalog := NewCatalog()
-	v, err := catalog.Resolve(t.Context(), r.artifact("flux-manifests"), "2.9.x")
+	v, err := catalog.Resolve(t.Context(), r.URL("flux-manifests"), "2.9.x")
 	if err != nil {
 		t.Fatal(err)
 	}
-	objs, err := catalog.Manifests(t.Context(), r.artifact("flux-manifests"), v, Options{
+	objs, err := catalog.Manifests(t.Context(), r.URL("flux-manifests"), v, Options{
 		Components: []string{"source-controller", "kustomize-controller"}, Registry: "mirror.example.com/flux",
 	})
 	if err != nil {

@@ -4,25 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/Masterminds/semver/v3"
 	"golang.org/x/sync/singleflight"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"oras.land/oras-go/v2/registry/remote"
+
+	"github.com/fairway-dev/fairway/clusters/oci"
 )
 
 // Bounds of what is taken from a registry.
 const (
-	pullTimeout   = time.Minute
-	maxTags       = 10_000
 	maxCached     = 8  // digests; a distribution takes about 2 MiB
 	maxTagsInText = 10 // tags that an error names
-	scheme        = "oci://"
 )
 
 // Version is one version of a distribution.
@@ -55,13 +52,13 @@ func (c *Catalog) Resolve(ctx context.Context, artifact, versionRange string) (V
 	if err != nil {
 		return Version{}, fmt.Errorf("%w: %q: %w", ErrRange, versionRange, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, pullTimeout)
+	ctx, cancel := context.WithTimeout(ctx, oci.Timeout)
 	defer cancel()
 	repository, err := open(artifact)
 	if err != nil {
 		return Version{}, err
 	}
-	tags, err := listTags(ctx, repository)
+	tags, err := oci.Tags(ctx, repository)
 	if err != nil {
 		return Version{}, explain(artifact, "list versions", err)
 	}
@@ -94,7 +91,7 @@ func (c *Catalog) objects(ctx context.Context, artifact, digest string) ([]*unst
 	// One caller who goes away must not take the pull from the others.
 	shared := context.WithoutCancel(ctx)
 	result := c.pulls.DoChan(artifact+"@"+digest, func() (any, error) {
-		ctx, cancel := context.WithTimeout(shared, pullTimeout)
+		ctx, cancel := context.WithTimeout(shared, oci.Timeout)
 		defer cancel()
 		objs, err := pull(ctx, artifact, digest)
 		if err != nil {
@@ -138,17 +135,6 @@ func (c *Catalog) keep(digest string, objs []*unstructured.Unstructured) {
 	c.recent = append(c.recent, digest)
 }
 
-func listTags(ctx context.Context, repository *remote.Repository) ([]string, error) {
-	var all []string
-	err := repository.Tags(ctx, "", func(page []string) error {
-		if all = append(all, page...); len(all) > maxTags {
-			return fmt.Errorf("%w: more than %d tags", ErrArtifactInvalid, maxTags)
-		}
-		return nil
-	})
-	return all, err
-}
-
 // newest is the tag of the highest version that a constraint allows. Its error names the newest
 // tags there are.
 func newest(tags []string, allowed *semver.Constraints) (string, error) {
@@ -185,30 +171,11 @@ func newest(tags []string, allowed *semver.Constraints) (string, error) {
 
 // open makes the client of an artifact's repository.
 func open(artifact string) (*remote.Repository, error) {
-	path, ok := strings.CutPrefix(artifact, scheme)
-	if !ok {
-		return nil, fmt.Errorf("%w: %q must start with %s", ErrArtifactInvalid, artifact, scheme)
-	}
-	repository, err := remote.NewRepository(path)
+	repository, err := oci.Open(artifact, oci.NewClient(nil))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %q: %w", ErrArtifactInvalid, artifact, err)
+		return nil, fmt.Errorf("%w: %w", ErrArtifactInvalid, err)
 	}
-	if repository.Reference.Reference != "" {
-		return nil, fmt.Errorf("%w: %q must not name a tag or a digest; the version says which", ErrArtifactInvalid, artifact)
-	}
-	repository.PlainHTTP = loopback(repository.Reference.Host())
-	repository.Client = newClient()
 	return repository, nil
-}
-
-// loopback says whether a registry's host, with or without a port, is this machine.
-func loopback(host string) bool {
-	name, _, err := net.SplitHostPort(host)
-	if err != nil {
-		name = strings.Trim(host, "[]")
-	}
-	ip := net.ParseIP(name)
-	return name == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
 // Errors of Catalog.

@@ -35,7 +35,7 @@ func TestResolveFindsTheNewestVersionInRange(t *testing.T) {
 		{name: "a repository that is not there", path: "flux-manifest", versions: "2.x", err: ErrArtifactNotFound, says: "check the address"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			v, err := NewCatalog().Resolve(t.Context(), r.artifact(c.path), c.versions)
+			v, err := NewCatalog().Resolve(t.Context(), r.URL(c.path), c.versions)
 			if !errors.Is(err, c.err) || (err != nil && !strings.Contains(err.Error(), c.says)) {
 				t.Fatalf("error %v, want %v that says %q", err, c.err, c.says)
 			}
@@ -51,17 +51,17 @@ func TestResolveFindsTheNewestVersionInRange(t *testing.T) {
 
 func TestErrorsOfARegistrySayWhatMendsThem(t *testing.T) {
 	dead := newRegistry(t)
-	dead.server.Close()
+	dead.Close()
 	refusing := func(status int) string {
 		r := newRegistry(t)
-		r.refuse = status
-		return r.artifact("flux-manifests")
+		r.Refuse(status)
+		return r.URL("flux-manifests")
 	}
 	for _, c := range []struct {
 		name, artifact string
 		err            error
 	}{
-		{"nobody answers", dead.artifact("flux-manifests"), ErrRegistryUnreachable},
+		{"nobody answers", dead.URL("flux-manifests"), ErrRegistryUnreachable},
 		{"a login is wanted", refusing(http.StatusUnauthorized), ErrArtifactUnauthorized},
 		{"it is forbidden", refusing(http.StatusForbidden), ErrArtifactUnauthorized},
 		{"it is not there", refusing(http.StatusNotFound), ErrArtifactNotFound},
@@ -79,33 +79,9 @@ func TestErrorsOfARegistrySayWhatMendsThem(t *testing.T) {
 	}
 }
 
-func TestPlainHTTPIsForLoopbackOnly(t *testing.T) {
-	for _, c := range []struct {
-		host string
-		want bool
-	}{
-		{"127.0.0.1:5000", true},
-		{"127.8.8.8", true},
-		{"localhost:5000", true},
-		{"localhost", true},
-		{"[::1]:5000", true},
-		{"ghcr.io", false},
-		{"10.0.0.1:5000", false},
-		{"localhost.example.com", false},
-		{"127.0.0.1.example.com:5000", false},
-		{"registry.local:5000", false},
-	} {
-		t.Run(c.host, func(t *testing.T) {
-			if got := loopback(c.host); got != c.want {
-				t.Errorf("loopback = %v, want %v", got, c.want)
-			}
-		})
-	}
-}
-
 func TestManifestsAreKeptByDigest(t *testing.T) {
 	r := newRegistry(t)
-	artifact := r.artifact("flux-manifests")
+	artifact := r.URL("flux-manifests")
 	r.push(t, "flux-manifests", layerType, pack(t, entryFor("flux-system/gotk-components.yaml", distribution(t)),
 		entryFor("flux-system/kustomization.yaml", "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [gotk-components.yaml]\n"),
 		entryFor("README.md", "# not YAML: [")), "v2.9.5")
@@ -119,7 +95,7 @@ func TestManifestsAreKeptByDigest(t *testing.T) {
 		t.Fatal(err)
 	}
 	first[0].SetName("spoiled by its caller")
-	r.server.Close() // from here on nothing can be pulled
+	r.Close() // from here on nothing can be pulled
 	second, err := catalog.Manifests(t.Context(), artifact, v, Options{})
 	if err != nil {
 		t.Fatalf("from memory: %v", err)
@@ -159,7 +135,7 @@ func TestAPullEndsWithItsCaller(t *testing.T) {
 	r := newRegistry(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := NewCatalog().Manifests(ctx, r.artifact("flux-manifests"), Version{Digest: "sha256:" + strings.Repeat("0", 64)}, Options{})
+	_, err := NewCatalog().Manifests(ctx, r.URL("flux-manifests"), Version{Digest: "sha256:" + strings.Repeat("0", 64)}, Options{})
 	if err == nil {
 		t.Error("no error")
 	}
@@ -191,11 +167,11 @@ func TestArtifactsThatAreNoDistributionAreRefused(t *testing.T) {
 			path := "bad" + string(rune('a'+i))
 			r.push(t, path, c.mediaType, c.layer, "v1.0.0")
 			catalog := NewCatalog()
-			v, err := catalog.Resolve(t.Context(), r.artifact(path), "*")
+			v, err := catalog.Resolve(t.Context(), r.URL(path), "*")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := catalog.Manifests(t.Context(), r.artifact(path), v, Options{}); !errors.Is(err, ErrArtifactInvalid) {
+			if _, err := catalog.Manifests(t.Context(), r.URL(path), v, Options{}); !errors.Is(err, ErrArtifactInvalid) {
 				t.Errorf("error %v, want ErrArtifactInvalid", err)
 			}
 		})
@@ -206,11 +182,11 @@ func TestALayerThatIsTooLargeIsNotPulled(t *testing.T) {
 	r := newRegistry(t)
 	r.push(t, "large", layerType, make([]byte, maxLayer+1), "v1.0.0")
 	catalog := NewCatalog()
-	v, err := catalog.Resolve(t.Context(), r.artifact("large"), "*")
+	v, err := catalog.Resolve(t.Context(), r.URL("large"), "*")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := catalog.Manifests(t.Context(), r.artifact("large"), v, Options{}); !errors.Is(err, ErrArtifactInvalid) {
+	if _, err := catalog.Manifests(t.Context(), r.URL("large"), v, Options{}); !errors.Is(err, ErrArtifactInvalid) {
 		t.Errorf("error %v, want ErrArtifactInvalid", err)
 	}
 }

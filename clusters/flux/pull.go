@@ -5,25 +5,18 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	ssautil "github.com/fluxcd/pkg/ssa/utils"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"oras.land/oras-go/v2/content"
-	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry/remote"
-	"oras.land/oras-go/v2/registry/remote/auth"
-	"oras.land/oras-go/v2/registry/remote/errcode"
-	"oras.land/oras-go/v2/registry/remote/retry"
+
+	"github.com/fairway-dev/fairway/clusters/oci"
 )
 
 // layerType is the media type that Flux's own tools push manifests with.
@@ -31,21 +24,10 @@ const layerType = "application/vnd.cncf.flux.content.v1.tar+gzip"
 
 // Bounds of one artifact. Flux's own is about 0.1 MiB packed and 0.5 MiB unpacked.
 const (
-	maxManifest = 1 << 20
 	maxLayer    = 16 << 20
 	maxUnpacked = 64 << 20
 	maxFiles    = 1000
 )
-
-func newClient() *auth.Client {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.ResponseHeaderTimeout = 20 * time.Second
-	return &auth.Client{
-		Client: &http.Client{Transport: retry.NewTransport(transport), Timeout: pullTimeout},
-		Cache:  auth.NewCache(),
-		Header: http.Header{"User-Agent": {"fairway"}},
-	}
-}
 
 // pull fetches the objects of an artifact's digest.
 func pull(ctx context.Context, artifact, digest string) ([]*unstructured.Unstructured, error) {
@@ -64,37 +46,13 @@ func pull(ctx context.Context, artifact, digest string) ([]*unstructured.Unstruc
 	return objs, nil
 }
 
-// fetchLayer reads the manifests' layer. oras checks sizes and digests while it reads.
+// fetchLayer reads the manifests' layer.
 func fetchLayer(ctx context.Context, repository *remote.Repository, digest string) ([]byte, error) {
-	descriptor, body, err := repository.FetchReference(ctx, digest)
+	manifest, _, err := oci.Manifest(ctx, repository, digest)
 	if err != nil {
 		return nil, err
 	}
-	raw, err := readBounded(body, descriptor, maxManifest)
-	if err != nil {
-		return nil, err
-	}
-	var manifest ocispec.Manifest
-	if err := json.Unmarshal(raw, &manifest); err != nil {
-		return nil, fmt.Errorf("%w: parse its manifest: %w", ErrArtifactInvalid, err)
-	}
-	at := slices.IndexFunc(manifest.Layers, func(l ocispec.Descriptor) bool { return l.MediaType == layerType })
-	if at < 0 {
-		return nil, fmt.Errorf("%w: it has no layer of type %s", ErrArtifactInvalid, layerType)
-	}
-	layer := manifest.Layers[at]
-	if body, err = repository.Fetch(ctx, layer); err != nil {
-		return nil, err
-	}
-	return readBounded(body, layer, maxLayer)
-}
-
-func readBounded(body io.ReadCloser, d ocispec.Descriptor, limit int64) ([]byte, error) {
-	defer body.Close()
-	if d.Size > limit {
-		return nil, fmt.Errorf("%w: %s has %d bytes, more than %d", ErrArtifactInvalid, d.Digest, d.Size, limit)
-	}
-	return content.ReadAll(body, d)
+	return oci.Layer(ctx, repository, manifest, layerType, maxLayer)
 }
 
 // unpack reads every YAML file of a packed folder, in the order of their names. Nothing is written
@@ -166,32 +124,19 @@ func isYAML(name string) bool {
 	return ext == ".yaml" || ext == ".yml"
 }
 
-// explain sorts a registry's error by what mends it.
+// explain says what mends a registry's error.
 func explain(artifact, action string, err error) error {
-	var response *errcode.ErrorResponse
+	err = oci.Sort(err)
 	switch {
-	case errors.Is(err, ErrArtifact):
-		return fmt.Errorf("%s of %s: %w", action, artifact, err)
-	case errors.Is(err, context.Canceled):
-		return fmt.Errorf("%s of %s: %w", action, artifact, err)
-	case errors.Is(err, errdef.ErrNotFound):
+	case errors.Is(err, oci.ErrNotFound):
 		return fmt.Errorf("%w: %s of %s: check the address; a mirror must hold it: %w", ErrArtifactNotFound, action, artifact, err)
-	case errors.Is(err, auth.ErrBasicCredentialNotFound):
-		return unauthorized(artifact, action, err)
-	case !errors.As(err, &response):
+	case errors.Is(err, oci.ErrUnauthorized):
+		return fmt.Errorf("%w: %s of %s: it is not there, or must be readable without credentials: %w", ErrArtifactUnauthorized, action, artifact, err)
+	case errors.Is(err, oci.ErrUnreachable):
 		return fmt.Errorf("%w: %s of %s: %w", ErrRegistryUnreachable, action, artifact, err)
-	}
-	switch response.StatusCode {
-	case http.StatusNotFound:
-		return fmt.Errorf("%w: %s of %s: check the address; a mirror must hold it: %w", ErrArtifactNotFound, action, artifact, err)
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return unauthorized(artifact, action, err)
+	case errors.Is(err, oci.ErrTooLarge), errors.Is(err, oci.ErrInvalid):
+		return fmt.Errorf("%w: %s of %s: %w", ErrArtifactInvalid, action, artifact, err)
 	default:
-		return fmt.Errorf("%w: %s of %s: %w", ErrRegistryUnreachable, action, artifact, err)
+		return fmt.Errorf("%s of %s: %w", action, artifact, err)
 	}
-}
-
-func unauthorized(artifact, action string, err error) error {
-	return fmt.Errorf("%w: %s of %s: it is not there, or must be readable without credentials: %w",
-		ErrArtifactUnauthorized, action, artifact, err)
 }

@@ -5,17 +5,14 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
-	"log"
-	"net/http"
-	"net/http/httptest"
 	"os"
-	"strings"
 	"testing"
 
-	"github.com/google/go-containerregistry/pkg/registry"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2"
 	"oras.land/oras-go/v2/registry/remote"
+
+	"github.com/fairway-dev/fairway/clusters/oci/ocitest"
 )
 
 // distribution is the distribution that tests install.
@@ -29,34 +26,14 @@ func distribution(t *testing.T) string {
 }
 
 // ociRegistry is a real registry on loopback.
-type ociRegistry struct {
-	server *httptest.Server
-	refuse int // answer everything with this status; 0: answer properly
-}
+type ociRegistry struct{ *ocitest.Registry }
 
-func newRegistry(t *testing.T) *ociRegistry {
-	t.Helper()
-	r := &ociRegistry{}
-	real := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
-	r.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if r.refuse != 0 {
-			w.WriteHeader(r.refuse)
-			return
-		}
-		real.ServeHTTP(w, req)
-	}))
-	t.Cleanup(r.server.Close)
-	return r
-}
-
-func (r *ociRegistry) artifact(path string) string {
-	return scheme + strings.TrimPrefix(r.server.URL, "http://") + "/" + path
-}
+func newRegistry(t *testing.T) ociRegistry { return ociRegistry{ocitest.Start(t)} }
 
 // push publishes a layer under tags, as flux push artifact does.
-func (r *ociRegistry) push(t *testing.T, path, mediaType string, layer []byte, tags ...string) {
+func (r ociRegistry) push(t *testing.T, path, mediaType string, layer []byte, tags ...string) {
 	t.Helper()
-	repository, err := remote.NewRepository(strings.TrimPrefix(r.artifact(path), scheme))
+	repository, err := remote.NewRepository(r.Host() + "/" + path)
 	if err != nil {
 		t.Fatal(err)
 	}
