@@ -54,6 +54,7 @@ func completions(root *cobra.Command, conn *connection) {
 		"get clusters":     clusters(func(c rest.Cluster) string { return c.ID }),
 		"describe cluster": clusters(func(c rest.Cluster) string { return c.ID }),
 		"get services":     services(serviceName),
+		"artifact list":    services(serviceName),
 		"get episodes":     episodes(func(e rest.Episode) string { return e.ID }),
 		"episodes":         episodes(func(e rest.Episode) string { return e.ID }),
 		"describe episode": episodes(func(e rest.Episode) string { return e.ID }),

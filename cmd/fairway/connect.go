@@ -26,6 +26,7 @@ type connection struct {
 	namespace string
 	timeout   time.Duration
 	client    *client.Client
+	env       func(name string) string // the environment
 }
 
 func newConnection(sh *shell) *connection {
@@ -34,7 +35,7 @@ func newConnection(sh *shell) *connection {
 	kube.APIServer, kube.TLSServerName, kube.Insecure, kube.CAFile = nil, nil, nil, nil
 	kube.CacheDir, kube.Timeout, kube.DisableCompression = nil, nil, nil
 	kube.ClusterName = nil // --cluster is a workload cluster
-	return &connection{kube: kube, server: sh.server}
+	return &connection{kube: kube, server: sh.server, env: sh.getenv}
 }
 
 func (c *connection) addFlags(flags *pflag.FlagSet) {

@@ -25,6 +25,7 @@ func main() {
 		name:    calledAs(os.Args[0]),
 		version: version,
 		server:  os.Getenv("FAIRWAY_SERVER"),
+		env:     os.Getenv,
 		now:     time.Now,
 		zone:    time.Local,
 		colour:  term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",

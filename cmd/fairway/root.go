@@ -36,6 +36,7 @@ The exit code is 0 only when what was asked for is true. Results go to stdout, e
 		newCreate(sh, conn),
 		newAdopt(sh, conn),
 		newCheck(sh, conn),
+		newArtifact(sh, conn),
 		newInstall(sh, install.Manifests),
 		newVersion(sh, conn, hub(conn, func(c *client.Client) versioned { return c })),
 	)

@@ -14,10 +14,18 @@ import (
 type shell struct {
 	name    string // "fairway" or "kubectl fairway", as usage strings say it
 	version string
-	server  string // the hub's address where no flag says one
+	server  string                   // the hub's address where no flag says one
+	env     func(name string) string // the environment; nil: it is empty
 	now     func() time.Time
 	zone    *time.Location // for times that people read
 	colour  bool
+}
+
+func (s *shell) getenv(name string) string {
+	if s.env == nil {
+		return ""
+	}
+	return s.env(name)
 }
 
 // look is how a piece of text stands out. It only ever repeats what the text says.
