@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/fairway-dev/fairway/clusters/oci/ocitest"
 )
 
 func TestResolveFindsTheNewestVersionInRange(t *testing.T) {
@@ -50,18 +52,12 @@ func TestResolveFindsTheNewestVersionInRange(t *testing.T) {
 }
 
 func TestErrorsOfARegistrySayWhatMendsThem(t *testing.T) {
-	dead := newRegistry(t)
-	dead.Close()
-	refusing := func(status int) string {
-		r := newRegistry(t)
-		r.Refuse(status)
-		return r.URL("flux-manifests")
-	}
+	refusing := func(status int) string { return ocitest.Refusing(t, status).URL("flux-manifests") }
 	for _, c := range []struct {
 		name, artifact string
 		err            error
 	}{
-		{"nobody answers", dead.URL("flux-manifests"), ErrRegistryUnreachable},
+		{"nobody answers", ocitest.Dead(t).URL("flux-manifests"), ErrRegistryUnreachable},
 		{"a login is wanted", refusing(http.StatusUnauthorized), ErrArtifactUnauthorized},
 		{"it is forbidden", refusing(http.StatusForbidden), ErrArtifactUnauthorized},
 		{"it is not there", refusing(http.StatusNotFound), ErrArtifactNotFound},

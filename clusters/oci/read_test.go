@@ -101,26 +101,19 @@ func TestTagsAreAllThatThereAre(t *testing.T) {
 }
 
 func TestErrorsAreSortedByWhatMendsThem(t *testing.T) {
-	dead := ocitest.Start(t)
-	dead.Close()
-	refusing := func(status int) *ocitest.Registry {
-		r := ocitest.Start(t)
-		r.Refuse(status)
-		return r
-	}
 	locked := ocitest.Start(t)
 	locked.Want("ledger", "secret")
 	for name, c := range map[string]struct {
 		from *ocitest.Registry
 		want error
 	}{
-		"nobody answers":                  {dead, ErrUnreachable},
+		"nobody answers":                  {ocitest.Dead(t), ErrUnreachable},
 		"a repository that is not there":  {ocitest.Start(t), ErrNotFound},
-		"not found":                       {refusing(http.StatusNotFound), ErrNotFound},
+		"not found":                       {ocitest.Refusing(t, http.StatusNotFound), ErrNotFound},
 		"a login is wanted":               {locked, ErrUnauthorized},
-		"forbidden":                       {refusing(http.StatusForbidden), ErrUnauthorized},
-		"the registry is broken":          {refusing(http.StatusTeapot), ErrUnreachable},
-		"unauthorized without saying how": {refusing(http.StatusUnauthorized), ErrUnauthorized},
+		"forbidden":                       {ocitest.Refusing(t, http.StatusForbidden), ErrUnauthorized},
+		"the registry is broken":          {ocitest.Refusing(t, http.StatusTeapot), ErrUnreachable},
+		"unauthorized without saying how": {ocitest.Refusing(t, http.StatusUnauthorized), ErrUnauthorized},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := Manifest(t.Context(), open(t, c.from, "a/b"), "v1")

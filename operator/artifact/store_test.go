@@ -127,25 +127,18 @@ func TestListIsNewestFirst(t *testing.T) {
 }
 
 func TestErrorsOfTheRegistrySayWhatMendsThem(t *testing.T) {
-	dead := ocitest.Start(t)
-	dead.Close()
-	refusing := func(status int) *ocitest.Registry {
-		r := ocitest.Start(t)
-		r.Refuse(status)
-		return r
-	}
 	files := folder(map[string]string{"a.yaml": deployment})
 	for name, c := range map[string]struct {
 		registry *ocitest.Registry
 		find     error
 		push     error
 	}{
-		"nobody answers":                  {dead, ErrUnreachable, ErrUnreachable},
-		"a login is wanted":               {refusing(http.StatusUnauthorized), ErrUnauthorized, ErrUnauthorized},
-		"it is forbidden":                 {refusing(http.StatusForbidden), ErrUnauthorized, ErrUnauthorized},
-		"the registry is broken":          {refusing(http.StatusTeapot), ErrUnreachable, ErrUnreachable},
+		"nobody answers":                  {ocitest.Dead(t), ErrUnreachable, ErrUnreachable},
+		"a login is wanted":               {ocitest.Refusing(t, http.StatusUnauthorized), ErrUnauthorized, ErrUnauthorized},
+		"it is forbidden":                 {ocitest.Refusing(t, http.StatusForbidden), ErrUnauthorized, ErrUnauthorized},
+		"the registry is broken":          {ocitest.Refusing(t, http.StatusTeapot), ErrUnreachable, ErrUnreachable},
 		"nothing was pushed yet":          {ocitest.Start(t), ErrNotFound, nil},
-		"a registry that makes no folder": {refusing(http.StatusNotFound), ErrNotFound, ErrNotFound},
+		"a registry that makes no folder": {ocitest.Refusing(t, http.StatusNotFound), ErrNotFound, ErrNotFound},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStore(t, c.registry.URL("artifacts"), Auth{})

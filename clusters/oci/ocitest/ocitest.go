@@ -33,6 +33,22 @@ func Start(t testing.TB) *Registry {
 	return r
 }
 
+// Refusing starts a registry that answers everything with a status.
+func Refusing(t testing.TB, status int) *Registry {
+	t.Helper()
+	r := Start(t)
+	r.Refuse(status)
+	return r
+}
+
+// Dead is a registry that nobody reaches.
+func Dead(t testing.TB) *Registry {
+	t.Helper()
+	r := Start(t)
+	r.Close()
+	return r
+}
+
 // Host is where it listens, host:port.
 func (r *Registry) Host() string { return strings.TrimPrefix(r.server.URL, "http://") }
 
