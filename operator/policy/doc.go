@@ -170,7 +170,7 @@ const (
 	Nothing  Do = iota
 	Dry         // ask the clusters of Step.Dry, and call Next again with what they say
 	Move        // Step.Moves, in one commit
-	RollBack    // Step.Moves, in one commit, with Step.Evidence in its message
+	RollBack    // Step.Moves, in one commit, with Step.Evidence in its message; pointers carry the Release's name, as with Move
 )
 
 // Pointing is a pointer that is to be moved. It is moved only if it still is From when the commit is built: else nothing of the step is

@@ -87,7 +87,7 @@ func (in SimulateInput) allows(env *fleetv1.Environment) (Outcome, []string) {
 		for _, auto := range p.Spec.AutoRelease {
 			if p.Namespace == in.Team && p.Spec.Service == in.Service && auto.Environment == env.Name && auto.Branch == in.Branch {
 				outcome = Auto
-				messages = append(messages, place(&p, "autoRelease")+": it is asked for as soon as it is pushed")
+				messages = append(messages, place(&p, "autoRelease")+": it is asked for as soon as the rules let it in")
 			}
 		}
 	}

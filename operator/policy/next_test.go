@@ -1,0 +1,551 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
+)
+
+const (
+	me      = "payments/ledger-2"
+	theirs  = "payments/ledger-1"
+	timeout = 10 * time.Minute
+	soak    = 5 * time.Minute
+)
+
+// on is a cluster, with what Git, the view and the status say of it.
+type on struct {
+	id      string
+	pointer Pointer
+	rollout Rollout
+	target  *fleetv1.Target // nil: the status does not know it
+	check   *Check          // nil: it was not asked
+}
+
+func pointing(artifact, release string) Pointer {
+	return Pointer{State: Ours, Artifact: artifact, Release: release}
+}
+
+// waiting for its turn, it runs what ran there before.
+func waiting(id string, changes ...func(*on)) on {
+	out := on{id: id, pointer: pointing(older, theirs), rollout: healthy(older, 24*time.Hour), check: &Check{At: now}}
+	for _, change := range changes {
+		change(&out)
+	}
+	return out
+}
+
+// moved was told to run the artifact a while ago, and rolls out since.
+func moved(id string, ago time.Duration, changes ...func(*on)) on {
+	out := on{id: id, pointer: pointing(wanted, me),
+		rollout: Rollout{Known: true, AsOf: now, Artifact: older, Message: "1 of 2 updated"},
+		target:  &fleetv1.Target{Cluster: id, State: fleetv1.TargetRollingOut, Previous: older, MovedAt: &metav1.Time{Time: now.Add(-ago)}}}
+	for _, change := range changes {
+		change(&out)
+	}
+	return out
+}
+
+func healthyFor(ago time.Duration) func(*on) {
+	return func(o *on) {
+		o.rollout, o.target.State = healthy(wanted, ago), fleetv1.TargetAvailable
+		o.target.AvailableAt = &metav1.Time{Time: now.Add(-ago)}
+	}
+}
+
+// unwell stopped being available a while ago.
+func unwell(ago time.Duration) func(*on) {
+	return func(o *on) {
+		o.rollout = Rollout{Known: true, AsOf: now, Artifact: wanted, Applied: true, Since: now.Add(-ago), Message: "1 of 2 available"}
+	}
+}
+
+func crashing(o *on) {
+	o.rollout = Rollout{Known: true, AsOf: now, Artifact: wanted, Applied: true, Failure: &Failure{Reason: fleetv1.ReasonRolloutFailed,
+		Object: "Deployment/payments/ledger", Message: "CrashLoopBackOff: app ended with code 2", Lines: []string{"no such table", "bye"}, Since: now}}
+}
+
+func dark(since time.Duration) func(*on) {
+	return func(o *on) { o.rollout.Known, o.rollout.AsOf = false, now.Add(-since) }
+}
+
+func first(o *on) { o.target.Previous = "" }
+func failedBefore(o *on) {
+	o.target.State, o.target.Reason, o.target.Message = fleetv1.TargetFailed, "RolloutFailed", "it crashed"
+}
+func unasked(o *on)               { o.check = nil }
+func statusLost(o *on)            { o.target = nil }
+func pointer(p Pointer) func(*on) { return func(o *on) { o.pointer = p } }
+func noPointer(o *on)             { o.pointer = Pointer{} }
+func away(since, asked time.Duration) func(*on) {
+	return func(o *on) { o.check = &Check{Away: "no route", Since: now.Add(-since), At: now.Add(-asked)} }
+}
+func state(s fleetv1.TargetState) func(*on) { return func(o *on) { o.target.State = s } }
+
+// seen is a Release that meets every rule; it has begun when the status knows of a target.
+func seen(all ...on) Input {
+	out := Input{AdmitInput: admissible(), Pointers: map[string]Pointer{}, Rollouts: map[string]Rollout{}, Checks: map[string]Check{}}
+	out.Environment.Spec.Timeout = lasting(timeout)
+	out.Environment.Spec.Waves = []fleetv1.Wave{
+		{Name: "canary", ClusterSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"wave": "canary"}}, Soak: lasting(soak)},
+		{Name: "rest", MaxConcurrent: ptr(intstr.FromInt32(2)), Soak: lasting(time.Hour)},
+	}
+	for _, o := range all {
+		wave, _, _ := strings.Cut(o.id, "-")
+		out.Clusters = append(out.Clusters, Cluster{ID: o.id, Labels: map[string]string{"wave": wave}})
+		out.Pointers[o.id], out.Rollouts[o.id] = o.pointer, o.rollout
+		if o.check != nil {
+			out.Checks[o.id] = *o.check
+		}
+		if o.target != nil {
+			out.Release.Status.Phase, out.Release.Status.StartedAt = fleetv1.PhaseReleasing, o.target.MovedAt
+			out.Release.Status.Targets = append(out.Release.Status.Targets, *o.target)
+		}
+	}
+	return out
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// brief is what a table compares of a step.
+type brief struct {
+	Phase   fleetv1.Phase
+	Do      string // "move rest-1 to main-…"
+	Wave    string
+	Soak    time.Duration // from now
+	Targets string
+	Why     string // the first condition that is not True, its reason and message
+	After   time.Duration
+}
+
+func shorten(s Step) brief {
+	out := brief{Phase: s.Phase, Wave: s.Wave, After: s.After}
+	verb := map[Do]string{Dry: "ask ", Move: "move ", RollBack: "roll back "}[s.Do]
+	parts := append([]string{}, s.Dry...)
+	for _, m := range s.Moves {
+		parts = append(parts, strings.TrimSuffix(m.Cluster+" to "+m.Artifact, " to "))
+	}
+	out.Do = verb + strings.Join(parts, ", ")
+	if !s.SoakUntil.IsZero() {
+		out.Soak = s.SoakUntil.Sub(now)
+	}
+	var targets []string
+	for _, t := range s.Targets {
+		targets = append(targets, strings.TrimSpace(fmt.Sprintf("%s %s %s", t.Cluster, t.State, t.Reason)))
+	}
+	out.Targets = strings.Join(targets, ", ")
+	for _, c := range s.Conditions {
+		if c.Status == metav1.ConditionFalse {
+			out.Why = fmt.Sprintf("%s %s: %s", c.Type, c.Reason, c.Message)
+		}
+	}
+	return out
+}
+
+// stepCase is a case of a table.
+type stepCase struct {
+	clusters []on
+	change   func(*Input)
+	want     brief
+}
+
+func run(t *testing.T, cases map[string]stepCase) {
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			in := seen(tc.clusters...)
+			if tc.change != nil {
+				tc.change(&in)
+			}
+			if diff := cmp.Diff(tc.want, shorten(Next(in))); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func refusing(o *on) {
+	o.check = &Check{At: now, Problems: []Problem{{Reason: fleetv1.ReasonCheckFailed, Object: "Widget/payments/w", Message: "no match for kind Widget"}}}
+}
+
+func TestNextBeforeAnythingIsWritten(t *testing.T) {
+	edited := "Checked EditedByHand: the config repository's file of payments/ledger was edited by hand, or is not Fairway's, on rest-1: " +
+		"it is left alone; restore it or delete it, then ask again"
+	run(t, map[string]stepCase{
+		"every cluster is asked first": {
+			clusters: []on{waiting("rest-1", unasked), waiting("canary-1", unasked), waiting("rest-2")},
+			want: brief{Phase: fleetv1.PhaseChecking, Do: "ask canary-1, rest-1", Targets: "canary-1 Waiting, rest-1 Waiting, rest-2 Waiting",
+				Why: "Checked Checking: asks canary-1, rest-1", After: askAgain}},
+		"an old answer is asked for again": {
+			clusters: []on{waiting("rest-1", func(o *on) { o.check.At = now.Add(-answerHolds - 1) })},
+			want:     brief{Phase: fleetv1.PhaseChecking, Do: "ask rest-1", Targets: "rest-1 Waiting", Why: "Checked Checking: asks rest-1", After: askAgain}},
+		"a cluster that would not take it ends it, and is named with the object": {
+			clusters: []on{waiting("canary-1"), waiting("rest-1", refusing), waiting("rest-2", away(time.Second, 0))},
+			want: brief{Phase: fleetv1.PhaseRefused, Targets: "canary-1 Waiting, rest-1 Waiting CheckFailed, rest-2 Waiting",
+				Why: "Checked CheckFailed: rest-1: Widget/payments/w: no match for kind Widget"}},
+		"a cluster that cannot be asked is waited for": {
+			clusters: []on{waiting("canary-1"), waiting("rest-1", away(time.Minute, 4*time.Second))},
+			want: brief{Phase: fleetv1.PhaseChecking, Targets: "canary-1 Waiting, rest-1 Waiting",
+				Why: "Checked ClusterUnavailable: rest-1: no route (since 2026-11-28T19:59:00Z)", After: 6 * time.Second}},
+		"it is asked again after a while": {
+			clusters: []on{waiting("canary-1"), waiting("rest-1", away(time.Minute, askAgain))},
+			want:     brief{Phase: fleetv1.PhaseChecking, Do: "ask rest-1", Targets: "canary-1 Waiting, rest-1 Waiting", Why: "Checked Checking: asks rest-1", After: askAgain}},
+		"its time to answer ends when the environment's does": {
+			clusters: []on{waiting("rest-1", away(timeout-2*time.Second, time.Second))},
+			want: brief{Phase: fleetv1.PhaseChecking, Targets: "rest-1 Waiting",
+				Why: "Checked ClusterUnavailable: rest-1: no route (since 2026-11-28T19:50:02Z)", After: 2 * time.Second}},
+		"a cluster that never answers ends it": {
+			clusters: []on{waiting("canary-1"), waiting("rest-1", away(timeout, time.Minute))},
+			want: brief{Phase: fleetv1.PhaseRefused, Targets: "canary-1 Waiting, rest-1 Waiting",
+				Why: "Checked ClusterUnavailable: not every cluster could be asked within 10m0s (Environment prod, spec.timeout): rest-1: no route (since 2026-11-28T19:50:00Z); " +
+					"ask again when they answer, or take them out of the environment"}},
+		"a rule that refuses comes before clusters are asked": {
+			clusters: []on{waiting("rest-1", unasked)},
+			change:   func(in *Input) { in.Environment.Spec.Branches = "v1" },
+			want: brief{Phase: fleetv1.PhaseRefused, Targets: "rest-1 Waiting",
+				Why: `Admitted BranchNotAllowed: Environment prod, spec.branches: branch main does not match "v1"; release an artifact of a branch that does`}},
+		"a rule that waits says when to look again": {
+			clusters: []on{waiting("rest-1", unasked)},
+			change:   func(in *Input) { in.Origin.Clusters[1].Rollout.Since = now.Add(-9 * time.Minute) },
+			want: brief{Phase: fleetv1.PhasePending, Targets: "rest-1 Waiting", After: time.Minute,
+				Why: "Admitted PromotionSoaking: Environment prod, spec.promotesFrom.healthyFor: main-4f1c9d2-a81b must have been healthy in staging for 10m0s: " +
+					"it has been on staging-2 since 2026-11-28T19:51:00Z, and goes on at 2026-11-28T20:01:00Z"}},
+		"an environment without clusters is refused, also while people may still approve": {
+			change: func(in *Input) { in.Release.Spec.Approvals = nil },
+			want: brief{Phase: fleetv1.PhaseRefused,
+				Why: "Admitted NoClusters: Environment prod: no cluster is in it that follows the config repository; register one, then ask again"}},
+		"a pointer that was edited by hand is not written over": {
+			clusters: []on{waiting("canary-1"), waiting("rest-1", pointer(Pointer{State: Edited, Artifact: older, Release: theirs}))},
+			want:     brief{Phase: fleetv1.PhaseRefused, Targets: "canary-1 Waiting, rest-1 Waiting", Why: edited}},
+		"nor is a file of somebody else": {
+			clusters: []on{waiting("canary-1"), waiting("rest-1", pointer(Pointer{State: Foreign}))},
+			want:     brief{Phase: fleetv1.PhaseRefused, Targets: "canary-1 Waiting, rest-1 Waiting", Why: edited}},
+		"suspended it stays where it is": {
+			clusters: []on{waiting("rest-1")},
+			change:   func(in *Input) { in.Release.Spec.Suspend = true; in.Release.Status.Phase = fleetv1.PhaseChecking },
+			want: brief{Phase: fleetv1.PhaseChecking,
+				Why: "Admitted Suspended: Release payments/ledger-2, spec.suspend: it is held where it is until that is taken off"}},
+		"a newer one that has begun takes over": {
+			clusters: []on{waiting("rest-1")},
+			change: func(in *Input) {
+				in.Others = append(in.Others, *release("ledger-9", 0, of(older, "prod"), phase(fleetv1.PhaseFailed)))
+			},
+			want: brief{Phase: fleetv1.PhaseSuperseded,
+				Why: "Admitted Superseded: Release payments/ledger-9 (main-0000001-0001) is newer, and has taken over in prod; ask for main-4f1c9d2-a81b again if it should run there after all"}},
+		"the first wave begins": {
+			clusters: []on{waiting("rest-1"), waiting("canary-2"), waiting("canary-1")},
+			want: brief{Phase: fleetv1.PhaseReleasing, Do: "move canary-1 to main-4f1c9d2-a81b, canary-2 to main-4f1c9d2-a81b", Wave: "canary",
+				Targets: "canary-1 Moving, canary-2 Moving, rest-1 Waiting",
+				Why:     "Committed Progressing: wave canary: moves canary-1, canary-2 to main-4f1c9d2-a81b", After: soon}},
+		"a wave without clusters is no wave": {
+			clusters: []on{waiting("rest-1")},
+			want: brief{Phase: fleetv1.PhaseReleasing, Do: "move rest-1 to main-4f1c9d2-a81b", Wave: "rest", Targets: "rest-1 Moving",
+				Why: "Committed Progressing: wave rest: moves rest-1 to main-4f1c9d2-a81b", After: soon}},
+		"what ran there already is moved too, since its pointer is another release's": {
+			clusters: []on{waiting("rest-1", pointer(pointing(wanted, theirs)))},
+			want: brief{Phase: fleetv1.PhaseReleasing, Do: "move rest-1 to main-4f1c9d2-a81b", Wave: "rest", Targets: "rest-1 Moving",
+				Why: "Committed Progressing: wave rest: moves rest-1 to main-4f1c9d2-a81b", After: soon}},
+	})
+}
+
+func TestNextWaveByWave(t *testing.T) {
+	soaking := "Available WaveSoaking: wave canary is healthy, and has to be until 2026-11-28T20:01:00Z before the next one begins"
+	run(t, map[string]stepCase{
+		"while a cluster rolls out nothing else moves": {
+			clusters: []on{moved("canary-1", time.Minute), waiting("rest-1")},
+			want: brief{Phase: fleetv1.PhaseReleasing, Wave: "canary", Targets: "canary-1 RollingOut, rest-1 Waiting",
+				Why: "Available RollingOut: wave canary: canary-1: 1 of 2 updated", After: poll}},
+		"a commit that was not made is made again": {
+			clusters: []on{moved("canary-1", time.Hour, state(fleetv1.TargetMoving), pointer(pointing(older, theirs)))},
+			want: brief{Phase: fleetv1.PhaseReleasing, Do: "move canary-1 to main-4f1c9d2-a81b", Wave: "canary", Targets: "canary-1 Moving",
+				Why: "Committed Progressing: wave canary: moves canary-1 to main-4f1c9d2-a81b", After: soon}},
+		"a commit that was made is not": {
+			clusters: []on{moved("canary-1", time.Second, state(fleetv1.TargetMoving))},
+			want: brief{Phase: fleetv1.PhaseReleasing, Wave: "canary", Targets: "canary-1 RollingOut",
+				Why: "Available RollingOut: wave canary: canary-1: 1 of 2 updated", After: poll}},
+		"a wave soaks since the last of its clusters is healthy": {
+			clusters: []on{moved("canary-1", time.Hour, healthyFor(30*time.Minute)), moved("canary-2", time.Hour, healthyFor(4*time.Minute)), waiting("rest-1")},
+			want: brief{Phase: fleetv1.PhaseReleasing, Wave: "canary", Soak: time.Minute, Targets: "canary-1 Available, canary-2 Available, rest-1 Waiting",
+				Why: soaking, After: pollSlowly}},
+		"a soak asks to be woken when it ends": {
+			clusters: []on{moved("canary-1", time.Hour, healthyFor(soak-3*time.Second)), waiting("rest-1")},
+			want: brief{Phase: fleetv1.PhaseReleasing, Wave: "canary", Soak: 3 * time.Second, Targets: "canary-1 Available, rest-1 Waiting",
+				Why: "Available WaveSoaking: wave canary is healthy, and has to be until 2026-11-28T20:00:03Z before the next one begins", After: 3 * time.Second}},
+		"the next wave begins when the soak has ended, with as many as may be under way": {
+			clusters: []on{moved("canary-1", time.Hour, healthyFor(soak)), waiting("rest-1"), waiting("rest-2"), waiting("rest-3")},
+			want: brief{Phase: fleetv1.PhaseReleasing, Do: "move rest-1 to main-4f1c9d2-a81b, rest-2 to main-4f1c9d2-a81b", Wave: "rest",
+				Targets: "canary-1 Available, rest-1 Moving, rest-2 Moving, rest-3 Waiting",
+				Why:     "Committed Progressing: wave rest: moves rest-1, rest-2 to main-4f1c9d2-a81b", After: soon}},
+		"who is healthy makes room, who is not known takes it": {
+			clusters: []on{moved("rest-1", time.Minute, healthyFor(0)), moved("rest-2", time.Minute, dark(0)), waiting("rest-3"), waiting("rest-4")},
+			want: brief{Phase: fleetv1.PhaseReleasing, Do: "move rest-3 to main-4f1c9d2-a81b", Wave: "rest",
+				Targets: "rest-1 Available, rest-2 Unknown ClusterUnavailable, rest-3 Moving, rest-4 Waiting",
+				Why:     "Committed Progressing: wave rest: moves rest-3 to main-4f1c9d2-a81b", After: soon}},
+		"a wave that is not healthy any more holds those after it": {
+			clusters: []on{moved("canary-1", time.Hour, healthyFor(30*time.Minute), unwell(time.Minute)), moved("rest-1", time.Minute, healthyFor(0)), waiting("rest-2")},
+			want: brief{Phase: fleetv1.PhaseReleasing, Wave: "canary", Targets: "canary-1 RollingOut, rest-1 Available, rest-2 Waiting",
+				Why: "Available RollingOut: wave canary: canary-1: 1 of 2 available", After: poll}},
+		"and soaks anew": {
+			clusters: []on{moved("canary-1", time.Hour, healthyFor(4*time.Minute)), moved("rest-1", time.Minute, healthyFor(0)), waiting("rest-2")},
+			want: brief{Phase: fleetv1.PhaseReleasing, Wave: "canary", Soak: time.Minute, Targets: "canary-1 Available, rest-1 Available, rest-2 Waiting",
+				Why: soaking, After: pollSlowly}},
+		"nobody waits for a soak that nobody follows": {
+			clusters: []on{moved("canary-1", time.Hour, healthyFor(0)), moved("rest-1", time.Minute, healthyFor(0))},
+			want:     brief{Phase: fleetv1.PhaseSucceeded, Targets: "canary-1 Available, rest-1 Available"}},
+		"a cluster that joins a wave that was done gets the artifact before those of later ones": {
+			clusters: []on{moved("canary-1", time.Hour, healthyFor(30*time.Minute)), waiting("canary-2"), waiting("rest-1")},
+			want: brief{Phase: fleetv1.PhaseReleasing, Do: "move canary-2 to main-4f1c9d2-a81b", Wave: "canary", Targets: "canary-1 Available, canary-2 Moving, rest-1 Waiting",
+				Why: "Committed Progressing: wave canary: moves canary-2 to main-4f1c9d2-a81b", After: soon}},
+		"a cluster that left is not waited for": {
+			clusters: []on{moved("canary-1", time.Hour, healthyFor(soak)), moved("rest-1", time.Minute)},
+			change:   func(in *Input) { in.Clusters = in.Clusters[:1] },
+			want:     brief{Phase: fleetv1.PhaseSucceeded, Targets: "canary-1 Available"}},
+		"without any cluster there is nothing to go on for": {
+			clusters: []on{moved("canary-1", time.Hour)},
+			change:   func(in *Input) { in.Clusters = nil },
+			want: brief{Phase: fleetv1.PhaseFailed,
+				Why: "Admitted NoClusters: Environment prod: no cluster is in it that follows the config repository; register one, then ask again"}},
+		"what is healthy on what ran there before is healthy when something is heard after the move": {
+			clusters: []on{moved("rest-1", time.Minute, func(o *on) { o.rollout = healthy(wanted, time.Hour) })},
+			want:     brief{Phase: fleetv1.PhaseSucceeded, Targets: "rest-1 Available"}},
+		"and not before": {
+			clusters: []on{moved("rest-1", time.Minute, func(o *on) { o.rollout = healthy(wanted, time.Hour); o.rollout.AsOf = now.Add(-2 * time.Minute) })},
+			want: brief{Phase: fleetv1.PhaseReleasing, Wave: "rest", Targets: "rest-1 RollingOut",
+				Why: "Available RollingOut: wave rest: rest-1: rolling out", After: poll}},
+		"what Flux has not applied is not healthy": {
+			clusters: []on{moved("rest-1", time.Minute, func(o *on) { o.rollout = healthy(wanted, 0); o.rollout.Applied = false })},
+			want: brief{Phase: fleetv1.PhaseReleasing, Wave: "rest", Targets: "rest-1 RollingOut",
+				Why: "Available RollingOut: wave rest: rest-1: rolling out", After: poll}},
+	})
+}
+
+func TestNextInTime(t *testing.T) {
+	run(t, map[string]stepCase{
+		"the time to become healthy is counted from the move, and asks to be woken at its end": {
+			clusters: []on{moved("rest-1", timeout-2*time.Second)},
+			want: brief{Phase: fleetv1.PhaseReleasing, Wave: "rest", Targets: "rest-1 RollingOut",
+				Why: "Available RollingOut: wave rest: rest-1: 1 of 2 updated", After: 2 * time.Second}},
+		"at its end a cluster has failed": {
+			clusters: []on{moved("rest-1", timeout)},
+			want: brief{Phase: fleetv1.PhaseFailed, Targets: "rest-1 Failed TimedOut",
+				Why: "Available TimedOut: rest-1 (wave rest): not healthy within 10m0s (Environment prod, spec.timeout): 1 of 2 updated; " +
+					"clusters stay where they are (Environment prod, spec.onFailure): rest-1 with main-4f1c9d2-a81b"}},
+		"a cluster that became healthy in time has not": {
+			clusters: []on{moved("rest-1", time.Hour, healthyFor(0))},
+			want:     brief{Phase: fleetv1.PhaseSucceeded, Targets: "rest-1 Available"}},
+		"what is not known has not failed by itself": {
+			clusters: []on{moved("rest-1", timeout-time.Second, crashing, dark(8*time.Minute))},
+			want: brief{Phase: fleetv1.PhaseReleasing, Wave: "rest", Targets: "rest-1 Unknown ClusterUnavailable",
+				Why: "Available RollingOut: wave rest: rest-1: nothing is known of it since 2026-11-28T19:52:00Z", After: time.Second}},
+		"nor has it succeeded": {
+			clusters: []on{moved("rest-1", timeout, func(o *on) { o.rollout = healthy(wanted, time.Minute) }, dark(0))},
+			want: brief{Phase: fleetv1.PhaseFailed, Targets: "rest-1 Failed TimedOut",
+				Why: "Available TimedOut: rest-1 (wave rest): not healthy within 10m0s (Environment prod, spec.timeout): nothing is known of it since 2026-11-28T20:00:00Z; " +
+					"clusters stay where they are (Environment prod, spec.onFailure): rest-1 with main-4f1c9d2-a81b"}},
+		"one that was healthy has its time from when it stopped being so": {
+			clusters: []on{moved("rest-1", time.Hour, healthyFor(30*time.Minute), unwell(timeout-time.Second))},
+			want: brief{Phase: fleetv1.PhaseReleasing, Wave: "rest", Targets: "rest-1 RollingOut",
+				Why: "Available RollingOut: wave rest: rest-1: 1 of 2 available", After: time.Second}},
+		"and from when it fell silent": {
+			clusters: []on{moved("rest-1", time.Hour, healthyFor(30*time.Minute), dark(timeout-time.Second))},
+			want: brief{Phase: fleetv1.PhaseReleasing, Wave: "rest", Targets: "rest-1 Unknown ClusterUnavailable",
+				Why: "Available RollingOut: wave rest: rest-1: nothing is known of it since 2026-11-28T19:50:01Z", After: time.Second}},
+		"while no cluster can be seen, time does not count": {
+			clusters: []on{moved("rest-1", time.Hour, crashing)},
+			change:   func(in *Input) { in.Sight = Sight{Blind: "the event bus is away", Since: now.Add(-time.Hour)} },
+			want: brief{Phase: fleetv1.PhaseReleasing, Wave: "rest", Targets: "rest-1 Unknown ClusterUnavailable",
+				Why: "Available RollingOut: wave rest: rest-1: no cluster can be seen: the event bus is away", After: poll}},
+		"when they can be again, what is not known has its time anew": {
+			clusters: []on{moved("rest-1", time.Hour, dark(time.Hour))},
+			change:   func(in *Input) { in.Sight = Sight{Since: now.Add(-timeout + 3*time.Second)} },
+			want: brief{Phase: fleetv1.PhaseReleasing, Wave: "rest", Targets: "rest-1 Unknown ClusterUnavailable",
+				Why: "Available RollingOut: wave rest: rest-1: nothing is known of it since 2026-11-28T19:00:00Z", After: 3 * time.Second}},
+		"what is known has not": {
+			clusters: []on{moved("rest-1", timeout)},
+			change:   func(in *Input) { in.Sight = Sight{Since: now.Add(-time.Minute)} },
+			want: brief{Phase: fleetv1.PhaseFailed, Targets: "rest-1 Failed TimedOut",
+				Why: "Available TimedOut: rest-1 (wave rest): not healthy within 10m0s (Environment prod, spec.timeout): 1 of 2 updated; " +
+					"clusters stay where they are (Environment prod, spec.onFailure): rest-1 with main-4f1c9d2-a81b"}},
+	})
+}
+
+func rollsBack(in *Input) { in.Environment.Spec.OnFailure = fleetv1.OnFailureRollBack }
+
+func TestNextAfterAFailure(t *testing.T) {
+	crashed := "(wave canary): Deployment/payments/ledger: CrashLoopBackOff: app ended with code 2"
+	run(t, map[string]stepCase{
+		"a failure leaves clusters where they are": {
+			clusters: []on{moved("canary-1", time.Minute, crashing), moved("canary-2", time.Minute), waiting("rest-1")},
+			want: brief{Phase: fleetv1.PhaseFailed, Targets: "canary-1 Failed RolloutFailed, canary-2 RollingOut, rest-1 Waiting",
+				Why: "Available RolloutFailed: canary-1 " + crashed + "; clusters stay where they are (Environment prod, spec.onFailure): " +
+					"canary-1, canary-2 with main-4f1c9d2-a81b, rest-1 without"}},
+		"a failure on one that was healthy is one": {
+			clusters: []on{moved("canary-1", time.Hour, healthyFor(30*time.Minute), crashing), waiting("rest-1")},
+			want: brief{Phase: fleetv1.PhaseFailed, Targets: "canary-1 Failed RolloutFailed, rest-1 Waiting",
+				Why: "Available RolloutFailed: canary-1 " + crashed + "; clusters stay where they are (Environment prod, spec.onFailure): canary-1 with main-4f1c9d2-a81b, rest-1 without"}},
+		"or takes all of them back, and away where none was before": {
+			clusters: []on{moved("canary-1", time.Minute, crashing, first), moved("canary-2", time.Minute, healthyFor(0)), waiting("rest-1")},
+			change:   rollsBack,
+			want: brief{Phase: fleetv1.PhaseReleasing, Wave: "canary", Do: "roll back canary-1, canary-2 to main-0000001-0001",
+				Targets: "canary-1 Failed RolloutFailed, canary-2 Available, rest-1 Waiting",
+				Why:     "Available RolloutFailed: canary-1 " + crashed + "; what has moved goes back", After: soon}},
+		"what failed stays failed, although it looks healthy when the operator is back": {
+			clusters: []on{moved("canary-1", time.Hour, healthyFor(0), failedBefore), waiting("rest-1")},
+			change:   rollsBack,
+			want: brief{Phase: fleetv1.PhaseReleasing, Wave: "canary", Do: "roll back canary-1 to main-0000001-0001", Targets: "canary-1 Failed RolloutFailed, rest-1 Waiting",
+				Why: "Available RolloutFailed: canary-1 (wave canary): it crashed; what has moved goes back", After: soon}},
+		"when they are back it is over": {
+			clusters: []on{moved("canary-1", time.Hour, failedBefore, pointer(pointing(older, me))), moved("canary-2", time.Hour, first, noPointer), waiting("rest-1")},
+			change:   rollsBack,
+			want: brief{Phase: fleetv1.PhaseRolledBack, Targets: "canary-1 RolledBack RolloutFailed, canary-2 RolledBack, rest-1 Waiting",
+				Why: "Available RolledBack: canary-1 (wave canary): it crashed; canary-1, canary-2 back on what ran there before"}},
+		"also when nothing ran anywhere before": {
+			clusters: []on{moved("canary-1", time.Hour, failedBefore, first, noPointer)},
+			change:   rollsBack,
+			want: brief{Phase: fleetv1.PhaseRolledBack, Targets: "canary-1 RolledBack RolloutFailed",
+				Why: "Available RolledBack: canary-1 (wave canary): it crashed; canary-1 back on what ran there before"}},
+		"also when it is suspended meanwhile": {
+			clusters: []on{moved("canary-1", time.Hour, failedBefore, pointer(pointing(older, me)))},
+			change:   func(in *Input) { rollsBack(in); in.Release.Spec.Suspend = true },
+			want: brief{Phase: fleetv1.PhaseRolledBack, Targets: "canary-1 RolledBack RolloutFailed",
+				Why: "Available RolledBack: canary-1 (wave canary): it crashed; canary-1 back on what ran there before"}},
+		"also when all that is left of it is in Git": {
+			clusters: []on{moved("canary-1", time.Hour, statusLost, pointer(pointing(older, me))), waiting("rest-1")},
+			want: brief{Phase: fleetv1.PhaseRolledBack, Targets: "canary-1 RolledBack, rest-1 Waiting",
+				Why: "Available RolledBack: canary-1 back on what ran there before"}},
+		"what ran there before as well is nothing to go back to": {
+			clusters: []on{moved("canary-1", time.Minute, crashing, func(o *on) { o.target.Previous = wanted })},
+			change:   rollsBack,
+			want: brief{Phase: fleetv1.PhaseFailed, Targets: "canary-1 Failed RolloutFailed",
+				Why: "Available RolloutFailed: canary-1 " + crashed + "; there is nothing to go back to: canary-1 with main-4f1c9d2-a81b"}},
+		"a pointer that was edited by hand stays where it is": {
+			clusters: []on{moved("canary-1", time.Minute, crashing), moved("canary-2", time.Minute, pointer(Pointer{State: Edited, Artifact: wanted, Release: me}))},
+			change:   rollsBack,
+			want: brief{Phase: fleetv1.PhaseReleasing, Wave: "canary", Do: "roll back canary-1 to main-0000001-0001",
+				Targets: "canary-1 Failed RolloutFailed, canary-2 RollingOut",
+				Why:     "Available RolloutFailed: canary-1 " + crashed + "; what has moved goes back", After: soon}},
+		"what passes a freeze is the way back": {
+			clusters: []on{moved("canary-1", time.Minute, crashing)},
+			change: func(in *Input) {
+				rollsBack(in)
+				in.Environment.Spec.Freezes = []fleetv1.Freeze{freezeFor("christmas", -time.Second, time.Hour)}
+			},
+			want: brief{Phase: fleetv1.PhaseReleasing, Wave: "canary", Do: "roll back canary-1 to main-0000001-0001", Targets: "canary-1 Failed RolloutFailed",
+				Why: "Available RolloutFailed: canary-1 " + crashed + "; what has moved goes back", After: soon}},
+		"suspended, nothing goes back": {
+			clusters: []on{moved("canary-1", time.Hour, crashing)},
+			change:   func(in *Input) { rollsBack(in); in.Release.Spec.Suspend = true },
+			want: brief{Phase: fleetv1.PhaseReleasing, Targets: "canary-1 RollingOut",
+				Why: "Admitted Suspended: Release payments/ledger-2, spec.suspend: it is held where it is until that is taken off"}},
+	})
+}
+
+func TestNextWhenOthersMeddle(t *testing.T) {
+	moves := func(said string) string {
+		return "Committed PointerMoved: canary-1: " + said + "; nothing more is moved, nor moved back: ask for what should run there"
+	}
+	run(t, map[string]stepCase{
+		"a pointer that somebody else moved is not fought for": {
+			clusters: []on{moved("canary-1", time.Minute, pointer(pointing(older, theirs))), moved("canary-2", time.Minute, crashing)},
+			change:   rollsBack,
+			want: brief{Phase: fleetv1.PhaseFailed, Targets: "canary-1 Failed PointerMoved, canary-2 Failed RolloutFailed",
+				Why: moves("its pointer in the config repository names main-0000001-0001 of Release payments/ledger-1 now")}},
+		"nor one that was taken away": {
+			clusters: []on{moved("canary-1", time.Minute, noPointer)},
+			want: brief{Phase: fleetv1.PhaseFailed, Targets: "canary-1 Failed PointerMoved",
+				Why: moves("somebody took its pointer out of the config repository")}},
+		"nor one that was edited to another artifact": {
+			clusters: []on{moved("canary-1", time.Minute, pointer(Pointer{State: Edited, Artifact: older, Release: me}))},
+			want: brief{Phase: fleetv1.PhaseFailed, Targets: "canary-1 Failed PointerMoved",
+				Why: moves("somebody changed its pointer in the config repository by hand")}},
+		"one that was taken away after a failure, while others are not back, is no way back": {
+			clusters: []on{moved("canary-1", time.Minute, first, noPointer), moved("canary-2", time.Minute, failedBefore)},
+			change:   rollsBack,
+			want: brief{Phase: fleetv1.PhaseFailed, Targets: "canary-1 Failed PointerMoved, canary-2 Failed RolloutFailed",
+				Why: moves("somebody took its pointer out of the config repository")}},
+		"an edit that leaves the artifact is none of its business": {
+			clusters: []on{moved("canary-1", time.Minute, pointer(Pointer{State: Edited, Artifact: wanted, Release: me}))},
+			want: brief{Phase: fleetv1.PhaseReleasing, Wave: "canary", Targets: "canary-1 RollingOut",
+				Why: "Available RollingOut: wave canary: canary-1: 1 of 2 updated", After: poll}},
+		"a pointer that is edited before its turn ends the release": {
+			clusters: []on{moved("canary-1", time.Hour, healthyFor(soak)), waiting("rest-1", pointer(Pointer{State: Foreign}))},
+			want: brief{Phase: fleetv1.PhaseFailed, Targets: "canary-1 Available, rest-1 Waiting",
+				Why: "Committed EditedByHand: the config repository's file of payments/ledger was edited by hand, or is not Fairway's, on rest-1: it is left alone; restore it or delete it, then ask again"}},
+		"a newer release takes over, and leaves nothing to be moved back": {
+			clusters: []on{moved("canary-1", time.Minute, crashing), moved("canary-2", time.Minute, pointer(pointing("main-9", "payments/ledger-9")))},
+			change: func(in *Input) {
+				rollsBack(in)
+				in.Others = append(in.Others, *release("ledger-9", 0, of("main-9", "prod")))
+			},
+			want: brief{Phase: fleetv1.PhaseSuperseded, Targets: "canary-1 RollingOut, canary-2 RollingOut",
+				Why: "Admitted Superseded: Release payments/ledger-9 (main-9) is newer, and has taken over in prod; ask for main-4f1c9d2-a81b again if it should run there after all"}},
+		"also when it is suspended": {
+			clusters: []on{moved("canary-1", time.Minute)},
+			change: func(in *Input) {
+				in.Release.Spec.Suspend = true
+				in.Others = append(in.Others, *release("ledger-9", 0, of("main-9", "prod"), phase(fleetv1.PhaseReleasing)))
+			},
+			want: brief{Phase: fleetv1.PhaseSuperseded, Targets: "canary-1 RollingOut",
+				Why: "Admitted Superseded: Release payments/ledger-9 (main-9) is newer, and has taken over in prod; ask for main-4f1c9d2-a81b again if it should run there after all"}},
+		"without a status it goes on where Git says it was": {
+			clusters: []on{moved("canary-1", time.Hour, statusLost), waiting("rest-1")},
+			want: brief{Phase: fleetv1.PhaseReleasing, Wave: "canary", Targets: "canary-1 RollingOut, rest-1 Waiting",
+				Why: "Available RollingOut: wave canary: canary-1: 1 of 2 updated", After: poll}},
+		"and asks no rule that was met before": {
+			clusters: []on{moved("canary-1", time.Hour, statusLost, func(o *on) { o.rollout = healthy(wanted, time.Hour) })},
+			change:   func(in *Input) { in.Release.Spec.Approvals, in.Origin = nil, Origin{} },
+			want:     brief{Phase: fleetv1.PhaseSucceeded, Targets: "canary-1 Available"}},
+		"a failure that may be older than the move does not count": {
+			clusters: []on{moved("canary-1", time.Hour, statusLost, crashing)},
+			want: brief{Phase: fleetv1.PhaseReleasing, Wave: "canary", Targets: "canary-1 RollingOut",
+				Why: "Available RollingOut: wave canary: canary-1: rolling out", After: poll}},
+		"a freeze that begins meanwhile holds what has not moved": {
+			clusters: []on{moved("canary-1", time.Hour, healthyFor(soak)), waiting("rest-1")},
+			change:   func(in *Input) { in.Environment.Spec.Freezes = []fleetv1.Freeze{freezeFor("christmas", 0, time.Hour)} },
+			want: brief{Phase: fleetv1.PhaseReleasing, Wave: "rest", Targets: "canary-1 Available, rest-1 Waiting",
+				Why: "Committed Frozen: Environment prod, spec.freezes: rest-1 goes on when the freeze ends, at 2026-11-28T21:00:00Z", After: time.Hour}},
+		"but not a rollback": {
+			clusters: []on{moved("canary-1", time.Hour, healthyFor(soak)), waiting("rest-1")},
+			change: func(in *Input) {
+				rollback(in.Release)
+				in.Environment.Spec.Freezes = []fleetv1.Freeze{freezeFor("christmas", 0, time.Hour)}
+			},
+			want: brief{Phase: fleetv1.PhaseReleasing, Wave: "rest", Do: "move rest-1 to main-4f1c9d2-a81b", Targets: "canary-1 Available, rest-1 Moving",
+				Why: "Committed Progressing: wave rest: moves rest-1 to main-4f1c9d2-a81b", After: soon}},
+		"branches that are narrowed meanwhile end it where it is": {
+			clusters: []on{moved("canary-1", time.Minute), waiting("rest-1")},
+			change:   func(in *Input) { in.Policies[0].Spec.Branches = branchesOf("prod", "v1") },
+			want: brief{Phase: fleetv1.PhaseFailed, Targets: "canary-1 RollingOut, rest-1 Waiting",
+				Why: `Admitted BranchNotAllowed: ReleasePolicy payments/ledger, spec.branches[prod]: branch main does not match "v1"; release an artifact of a branch that does; ` +
+					"clusters stay where they are: canary-1 with main-4f1c9d2-a81b, rest-1 without"}},
+		"also when the registry is away": {
+			clusters: []on{moved("canary-1", time.Minute), waiting("rest-1")},
+			change: func(in *Input) {
+				in.Artifact = Artifact{ID: wanted, Problem: &Problem{Reason: fleetv1.ReasonArtifactsAway}}
+				in.Release.Status.Source.Branch = "feature"
+			},
+			want: brief{Phase: fleetv1.PhaseFailed, Targets: "canary-1 RollingOut, rest-1 Waiting",
+				Why: `Admitted BranchNotAllowed: Environment prod, spec.branches: branch feature does not match "main"; release an artifact of a branch that does; ` +
+					"clusters stay where they are: canary-1 with main-4f1c9d2-a81b, rest-1 without"}},
+		"an environment that is taken away ends it": {
+			clusters: []on{moved("canary-1", time.Hour)},
+			change:   func(in *Input) { in.Environment = nil },
+			want: brief{Phase: fleetv1.PhaseFailed, Targets: "canary-1 RollingOut",
+				Why: "Admitted EnvironmentNotFound: spec.environment: there is no Environment prod; kubectl get environments lists them"}},
+		"waves that cannot be read hold it": {
+			clusters: []on{moved("canary-1", time.Hour)},
+			change:   func(in *Input) { in.Environment.Spec.Waves[1].MaxConcurrent = ptr(intstr.FromString("many")) },
+			want: brief{Phase: fleetv1.PhaseReleasing, Targets: "canary-1 RollingOut",
+				Why: "Admitted WavesInvalid: Environment prod, spec.waves: read maxConcurrent of wave rest: invalid value for IntOrString: invalid type: string is not a percentage; it is released when that is mended"}},
+		"what is over stays so": {
+			clusters: []on{moved("canary-1", time.Hour, crashing)},
+			change:   func(in *Input) { in.Release.Status.Phase = fleetv1.PhaseSucceeded },
+			want:     brief{Phase: fleetv1.PhaseSucceeded, Targets: "canary-1 RollingOut"}},
+	})
+}
