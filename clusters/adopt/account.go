@@ -7,6 +7,7 @@ import (
 
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
 	"github.com/fairway-dev/fairway/clusters/agent"
+	"github.com/fairway-dev/fairway/clusters/team"
 )
 
 // The account on the cluster. Its namespace is not the agent's, which goes when the cluster leaves
@@ -20,6 +21,7 @@ const (
 const (
 	roleName   = "fairway-access"
 	manageName = "fairway-access-manage"
+	teamsName  = "fairway-access-teams"
 )
 
 const rbacGroup = "rbac.authorization.k8s.io"
@@ -34,8 +36,9 @@ type Want struct {
 //
 // To observe, it may read what a survey lists, write the agent's own objects, and ask for tokens of
 // itself. To manage with the cluster's own Flux, it may also write what makes that Flux follow the
-// config repository. To install Flux, or to take it over, it is bound to Kubernetes' cluster-admin: Flux may do everything,
-// and so can who gives Flux its rights, however short his own list looks.
+// config repository, and give teams, and itself in their namespaces, the rights of the ClusterRoles of clusters/team, which are
+// made here. To install Flux, or to take it over, it is bound to Kubernetes' cluster-admin: Flux may do everything, and so can
+// who gives Flux its rights, however short his own list looks.
 func (w Want) Objects() []*unstructured.Unstructured {
 	objs := []*unstructured.Unstructured{
 		object("v1", "Namespace", "", Namespace, map[string]any{"metadata": map[string]any{"labels": map[string]any{
@@ -45,17 +48,24 @@ func (w Want) Objects() []*unstructured.Unstructured {
 		object("v1", "ServiceAccount", Namespace, Account, map[string]any{"automountServiceAccountToken": false}),
 		role("", everywhere()), binding("", roleName, "ClusterRole", roleName),
 	}
+	existing := w.Mode == fleetv1.ModeManage && w.Flux == fleetv1.FluxExisting
+	if existing {
+		objs = append(objs, named("", teamsName, teams()), binding("", teamsName, "ClusterRole", teamsName))
+	}
 	for _, place := range w.places() {
 		objs = append(objs, role(place.namespace, place.rules), binding(place.namespace, roleName, "Role", roleName))
 	}
-	if w.Mode == fleetv1.ModeManage && w.Flux != fleetv1.FluxExisting {
+	switch {
+	case existing:
+		objs = append(append(objs, team.Roles()...), mark(team.RoleForTrying()))
+	case w.Mode == fleetv1.ModeManage:
 		objs = append(objs, binding("", manageName, "ClusterRole", "cluster-admin"))
 	}
 	return objs
 }
 
 // Surplus are the roles and bindings that another Want would need and this one does not: they are to
-// be deleted when a cluster that was managed is to be observed.
+// be deleted when a cluster that was managed is to be observed. What teams' accounts have stays, since Flux goes on.
 func (w Want) Surplus() []*unstructured.Unstructured {
 	have := map[string]bool{}
 	key := func(obj *unstructured.Unstructured) string {
@@ -67,7 +77,7 @@ func (w Want) Surplus() []*unstructured.Unstructured {
 	var out []*unstructured.Unstructured
 	for _, other := range []Want{{fleetv1.ModeManage, fleetv1.FluxManaged}, {fleetv1.ModeManage, fleetv1.FluxExisting}} {
 		for _, obj := range other.Objects() {
-			if k := key(obj); !have[k] {
+			if k := key(obj); !have[k] && obj.GetName() != team.RoleName && obj.GetName() != team.RoleMore {
 				have[k] = true
 				out = append(out, obj)
 			}
@@ -84,7 +94,7 @@ type place struct {
 
 func (w Want) places() []place {
 	out := []place{
-		{Namespace, []any{named(rule("", []string{"serviceaccounts/token"}, "create"), Account)}},
+		{Namespace, []any{only(rule("", []string{"serviceaccounts/token"}, "create"), Account)}},
 		{fleetv1.SystemNamespace, []any{
 			rule("", []string{"secrets"}, "get", "list", "create", "patch", "delete"),
 			rule("", []string{"configmaps", "serviceaccounts"}, "create", "patch", "delete"),
@@ -94,7 +104,7 @@ func (w Want) places() []place {
 	if w.Mode == fleetv1.ModeManage && w.Flux == fleetv1.FluxExisting {
 		out = append(out, place{fleetv1.FluxNamespace, []any{
 			rule("", []string{"secrets"}, "get", "create", "patch", "delete"),
-			rule("", []string{"configmaps"}, "create", "patch", "delete"),
+			rule("", []string{"configmaps", "serviceaccounts"}, "create", "patch", "delete"),
 			rule("source.toolkit.fluxcd.io", []string{"gitrepositories"}, "create", "patch", "delete"),
 			rule("kustomize.toolkit.fluxcd.io", []string{"kustomizations"}, "create", "patch", "delete"),
 		}})
@@ -115,9 +125,20 @@ func everywhere() []any {
 		{rbacGroup, "clusterroles", agent.Name},
 		{rbacGroup, "clusterrolebindings", agent.Name},
 	} {
-		rules = append(rules, rule(own.group, []string{own.resource}, "create"), named(rule(own.group, []string{own.resource}, "patch", "delete"), own.name))
+		rules = append(rules, rule(own.group, []string{own.resource}, "create"), only(rule(own.group, []string{own.resource}, "patch", "delete"), own.name))
 	}
 	return rules
+}
+
+// teams is what it takes to give teams their rights, and to ask whether they suffice.
+func teams() []any {
+	roles := []string{team.RoleName, team.RoleMore, team.RoleTry}
+	return []any{
+		rule(rbacGroup, []string{"rolebindings"}, "create"),
+		only(rule(rbacGroup, []string{"rolebindings"}, "patch", "delete"), roles...),
+		only(rule(rbacGroup, []string{"clusterroles"}, "bind"), roles...),
+		rule("authorization.k8s.io", []string{"subjectaccessreviews"}, "create"),
+	}
 }
 
 // surveyed are the kinds that a survey lists, beside those that the agent watches.
@@ -146,8 +167,8 @@ func rule(group string, resources []string, verbs ...string) map[string]any {
 	return map[string]any{"apiGroups": []any{group}, "resources": anys(resources), "verbs": anys(verbs)}
 }
 
-func named(rule map[string]any, name string) map[string]any {
-	rule["resourceNames"] = []any{name}
+func only(rule map[string]any, names ...string) map[string]any {
+	rule["resourceNames"] = anys(names)
 	return rule
 }
 
@@ -159,13 +180,18 @@ func anys(texts []string) []any {
 	return out
 }
 
-// role is a Role, or a ClusterRole when there is no namespace.
+// role is one of the name that most of the account's roles have.
 func role(namespace string, rules []any) *unstructured.Unstructured {
+	return named(namespace, roleName, rules)
+}
+
+// named is a Role, or a ClusterRole when there is no namespace.
+func named(namespace, name string, rules []any) *unstructured.Unstructured {
 	kind := "Role"
 	if namespace == "" {
 		kind = "ClusterRole"
 	}
-	return object(rbacGroup+"/v1", kind, namespace, roleName, map[string]any{"rules": rules})
+	return object(rbacGroup+"/v1", kind, namespace, name, map[string]any{"rules": rules})
 }
 
 // binding gives the account a role.
@@ -189,8 +215,14 @@ func object(apiVersion, kind, namespace, name string, body map[string]any) *unst
 	if namespace != "" {
 		obj.SetNamespace(namespace)
 	}
-	labels := map[string]string{"app.kubernetes.io/name": Account, "app.kubernetes.io/part-of": "fairway"}
+	return mark(obj)
+}
+
+// mark labels what goes with the account.
+func mark(obj *unstructured.Unstructured) *unstructured.Unstructured {
+	labels := map[string]string{}
 	maps.Copy(labels, obj.GetLabels())
+	labels["app.kubernetes.io/name"], labels["app.kubernetes.io/part-of"] = Account, "fairway"
 	obj.SetLabels(labels)
 	return obj
 }

@@ -56,7 +56,10 @@ func TestNoRoleHasAWildcardOrWritesMoreThanItsOwn(t *testing.T) {
 }
 
 func TestSurplusIsWhatAnotherModeHad(t *testing.T) {
-	manage, existing := "ClusterRoleBinding//fairway-access-manage", []string{"Role/flux-system/fairway-access", "RoleBinding/flux-system/fairway-access"}
+	manage, existing := "ClusterRoleBinding//fairway-access-manage", []string{
+		"ClusterRole//fairway-access-teams", "ClusterRoleBinding//fairway-access-teams",
+		"Role/flux-system/fairway-access", "RoleBinding/flux-system/fairway-access", "ClusterRole//fairway-team-try",
+	}
 	for name, want := range map[string][]string{
 		"observe":                        append([]string{manage}, existing...),
 		"manage with Fairway's Flux":     existing,
@@ -65,6 +68,20 @@ func TestSurplusIsWhatAnotherModeHad(t *testing.T) {
 		if diff := cmp.Diff(want, keys(wants[name].Surplus())); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
+	}
+}
+
+// What is labelled with the account's name goes with it, as docs/security.md says how; teams' accounts go on with their roles.
+func TestTeamsRolesOutliveTheAccount(t *testing.T) {
+	got := map[string]string{}
+	for _, obj := range wants["manage with the cluster's Flux"].Objects() {
+		if strings.HasPrefix(obj.GetName(), "fairway-team") {
+			got[obj.GetName()] = obj.GetLabels()["app.kubernetes.io/name"]
+		}
+	}
+	want := map[string]string{"fairway-team": "fairway-team", "fairway-team-more": "fairway-team", "fairway-team-try": Account}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

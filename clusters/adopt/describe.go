@@ -6,11 +6,16 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/fairway-dev/fairway/clusters/team"
 )
+
+// inTeams is where the account may what a team may.
+const inTeams = "namespaces of teams"
 
 // Right is a line of what the account may do, for people.
 type Right struct {
-	Where     string // "everywhere", or a namespace
+	Where     string // "everywhere", "namespaces of teams", or a namespace
 	Resources string // "deployments.apps, replicasets.apps"; with names "clusterroles.rbac.authorization.k8s.io named fairway-agent"
 	Verbs     string // "get, list"
 }
@@ -21,6 +26,11 @@ func Rights(objs []*unstructured.Unstructured) ([]Right, error) {
 	for _, obj := range objs {
 		where := obj.GetNamespace()
 		switch {
+		case obj.GetName() == team.RoleName:
+			where = inTeams
+		case obj.GetName() == team.RoleTry:
+			out = append(out, Right{inTeams, "what is in ClusterRoles labelled " + team.LabelAggregate + "=true", "what is there"})
+			continue
 		case obj.GetKind() == "ClusterRole":
 			where = "everywhere"
 		case obj.GetKind() == "ClusterRoleBinding" && obj.GetName() == manageName:

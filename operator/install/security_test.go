@@ -12,12 +12,15 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
 	"github.com/fairway-dev/fairway/clusters/adopt"
 	"github.com/fairway-dev/fairway/clusters/agent"
+	"github.com/fairway-dev/fairway/clusters/team"
 )
 
 const securityPath = "../../docs/security.md"
@@ -28,10 +31,15 @@ var givers = []func(t *testing.T) []*unstructured.Unstructured{
 	func(t *testing.T) []*unstructured.Unstructured { return objectsOf(t, variants["plain"]) },
 	agentObjects,
 	func(*testing.T) []*unstructured.Unstructured { return adopt.Want{Mode: fleetv1.ModeObserve}.Objects() },
+	func(*testing.T) []*unstructured.Unstructured { return append(team.Roles(), team.Objects(someTeam)...) },
 	func(*testing.T) []*unstructured.Unstructured {
-		return adopt.Want{Mode: fleetv1.ModeManage, Flux: fleetv1.FluxExisting}.Objects()
+		objs := adopt.Want{Mode: fleetv1.ModeManage, Flux: fleetv1.FluxExisting}.Objects()
+		return append(append(objs, team.Objects(someTeam)...), team.ForTrying(someTeam, adopt.Namespace, adopt.Account))
 	},
 }
+
+// someTeam stands for a team's name on the page.
+const someTeam = "<team>"
 
 func agentObjects(t *testing.T) []*unstructured.Unstructured {
 	t.Helper()
@@ -121,13 +129,35 @@ func granted(t *testing.T, objs []*unstructured.Unstructured) []grant {
 	return out
 }
 
-// rolesOf are the rules of the roles among objs, and of Kubernetes' own.
+// rolesOf are the rules of the roles among objs, and of Kubernetes' own. An aggregated one has those of the others that it
+// selects.
 func rolesOf(t *testing.T, objs []*unstructured.Unstructured) map[role][]rbacv1.PolicyRule {
 	t.Helper()
 	out := maps.Clone(kubernetesRoles)
 	for _, obj := range objs {
 		if kind := obj.GetKind(); kind == "Role" || kind == "ClusterRole" {
-			out[role{obj.GetNamespace(), obj.GetName()}] = ruled(t, obj)
+			out[role{obj.GetNamespace(), obj.GetName()}] = append(ruled(t, obj), aggregated(t, obj, objs)...)
+		}
+	}
+	return out
+}
+
+func aggregated(t *testing.T, obj *unstructured.Unstructured, among []*unstructured.Unstructured) []rbacv1.PolicyRule {
+	t.Helper()
+	var of rbacv1.ClusterRole
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(obj.Object, &of); err != nil {
+		t.Fatal(err)
+	}
+	var out []rbacv1.PolicyRule
+	for i := 0; of.AggregationRule != nil && i < len(of.AggregationRule.ClusterRoleSelectors); i++ {
+		selector, err := metav1.LabelSelectorAsSelector(&of.AggregationRule.ClusterRoleSelectors[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, other := range among {
+			if other.GetKind() == "ClusterRole" && other.GetName() != obj.GetName() && selector.Matches(labels.Set(other.GetLabels())) {
+				out = append(out, ruled(t, other)...)
+			}
 		}
 	}
 	return out
