@@ -63,6 +63,9 @@ func Uses(repository fs.FS, folder string) ([]Use, error) {
 	return slices.Compact(w.uses), nil
 }
 
+// UsesIn are the uses of variables in a text of no known file.
+func UsesIn(text string) []Use { return expressions(text, "", 1) }
+
 // expressions finds the variables in a text, as Flux's substitution parses it. line is of the text's
 // first line.
 func expressions(text, file string, line int) []Use {
