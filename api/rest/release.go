@@ -83,7 +83,6 @@ type Artifact struct {
 	Service string         `json:"service"`
 	ID      string         `json:"id"`
 	Digest  string         `json:"digest,omitempty"`
-	SeenAt  time.Time      `json:"seenAt"` // by the platform
 	Source  ArtifactSource `json:"source"`
 }
 

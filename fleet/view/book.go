@@ -29,6 +29,12 @@ type book struct {
 	mu        sync.RWMutex
 	lanes     map[string][]*release  // by lane, the newest first
 	artifacts map[string][]*artifact // by service, the newest first
+	outcomes  map[Outcome]uint64     // not in checkpoints
+}
+
+// Outcome is how releases of a team to an environment ended.
+type Outcome struct {
+	Team, Environment, Phase string
 }
 
 // release is one Release, by the newest word of it.
@@ -49,11 +55,12 @@ type artifact struct {
 	of   event.Artifact
 }
 
-// word is when the platform said something. What has ended stays so, whatever else comes late.
+// word is when the platform said something. What has ended stays so, whatever else comes late. Times of
+// the platform are whole seconds: of the same one, the order of the stream decides.
 type word struct {
-	final bool
-	at    int64  // UnixNano, by the platform's clock
-	id    string // of the event; those of one sender grow
+	final    bool
+	at       int64  // UnixNano, when it happened
+	sequence uint64 // in the stream
 }
 
 func (w word) compare(other word) int {
@@ -64,7 +71,7 @@ func (w word) compare(other word) int {
 			final = 1
 		}
 	}
-	return cmp.Or(final, cmp.Compare(w.at, other.at), strings.Compare(w.id, other.id))
+	return cmp.Or(final, cmp.Compare(w.at, other.at), cmp.Compare(w.sequence, other.sequence))
 }
 
 // laneOf is where the releases of a service to an environment follow each other. Names hold no slash.
@@ -73,12 +80,12 @@ func laneOf(team, service, environment string) string {
 }
 
 func newBook() *book {
-	return &book{lanes: map[string][]*release{}, artifacts: map[string][]*artifact{}}
+	return &book{lanes: map[string][]*release{}, artifacts: map[string][]*artifact{}, outcomes: map[Outcome]uint64{}}
 }
 
 // take folds an event of the platform about a release or an artifact.
 func (l *book) take(r Record, kind event.Kind) error {
-	entry, w := r.Event.Entry(), word{at: r.Event.Time.UnixNano(), id: strings.Clone(r.Event.ID)}
+	entry, w := r.Event.Entry(), word{at: r.Event.Time.UnixNano(), sequence: r.Sequence}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if kind == event.KindArtifact {
@@ -107,10 +114,14 @@ func (l *book) release(p event.Release, w word) error {
 	}
 	news := newRelease(p, w)
 	at, found := slices.BinarySearchFunc(have, news, newestFirst)
+	over := found && have[at].word.final
 	if !found {
 		have = slices.Insert(have, at, news)
 	} else if err := have[at].merge(news); err != nil {
 		return err
+	}
+	if w.final && !over && at < keepReleases {
+		l.outcomes[Outcome{p.Team, p.Environment, p.Phase}]++
 	}
 	for _, old := range have[min(len(have), keepLines):] {
 		old.state.Lines = nil
@@ -196,7 +207,7 @@ type order struct {
 func wanted(lane []*release, cluster string) (order, bool) {
 	for _, r := range lane {
 		t, ok := r.targets[cluster]
-		if !ok || t.of.MovedAt.IsZero() {
+		if !ok || t.of.MovedAt.IsZero() || t.of.State == string(fleetv1.TargetMoving) { // the commit is about to be pushed
 			continue
 		}
 		if t.of.State == string(fleetv1.TargetRolledBack) {
@@ -218,7 +229,7 @@ func (o order) since() time.Time {
 // underWay says whether the cluster is expected not to run the artifact yet.
 func (o order) underWay() bool {
 	switch fleetv1.TargetState(o.target.State) {
-	case fleetv1.TargetMoving, fleetv1.TargetRollingOut:
+	case fleetv1.TargetRollingOut, fleetv1.TargetUnknown:
 		return !o.release.final()
 	}
 	return false

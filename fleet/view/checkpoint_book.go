@@ -25,5 +25,5 @@ func (c *coder) artifact(a *artifact) {
 func (c *coder) word(w *word) {
 	c.flag(&w.final)
 	number(c, &w.at)
-	str(c, &w.id)
+	c.uint(&w.sequence)
 }

@@ -2,6 +2,7 @@ package view
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -47,6 +48,29 @@ func (f ReleaseFilter) selects(r *release) bool {
 		(!r.state.RequestedAt.Before(f.Since) || r.word.at >= f.Since.UnixNano())
 }
 
+// NewestReleases are the newest release of every service to every environment, ordered by team, service
+// and environment.
+func (v *View) NewestReleases() []rest.Release {
+	l := v.book
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	out := make([]rest.Release, 0, len(l.lanes))
+	for _, lane := range slices.Sorted(maps.Keys(l.lanes)) {
+		if len(l.lanes[lane]) > 0 {
+			out = append(out, l.lanes[lane][0].rest())
+		}
+	}
+	return out
+}
+
+// Outcomes counts the releases that ended since the view began, by how.
+func (v *View) Outcomes() map[Outcome]uint64 {
+	l := v.book
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return maps.Clone(l.outcomes)
+}
+
 // Release finds a release by its name, "payments/ledger-7k2x9".
 func (v *View) Release(name string) (rest.Release, bool) {
 	l := v.book
@@ -83,7 +107,7 @@ func (v *View) Artifacts(team, service string) []rest.Artifact {
 }
 
 func (a *artifact) rest() rest.Artifact {
-	return rest.Artifact{Team: a.of.Team, Service: a.of.Service, ID: a.of.ID, Digest: a.of.Digest, SeenAt: timeOf(a.word.at), Source: rest.ArtifactSource(a.of.Source)}
+	return rest.Artifact{Team: a.of.Team, Service: a.of.Service, ID: a.of.ID, Digest: a.of.Digest, Source: rest.ArtifactSource(a.of.Source)}
 }
 
 func (r *release) rest() rest.Release {
