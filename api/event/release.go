@@ -48,9 +48,10 @@ type Release struct {
 
 	Digest string         `json:"digest,omitempty"` // of the artifact
 	Source ArtifactSource `json:"source,omitzero"`
-	// Clusters are those that the event is about, at most MaxTargets: of requested all targets as far
-	// as they are known, of committed those that the commit moves, of wave events those of the wave, of
-	// failed and rolledBack all that had moved. Where there are more, events of the type follow each other.
+	// Clusters are those that the event is about, at most MaxTargets: of requested and succeeded all
+	// targets as far as they are known, of committed those that the commit moves, of wave events those of
+	// the wave, of failed and rolledBack all that had moved. Where there are more, events of the type
+	// follow each other.
 	Clusters []ReleaseTarget `json:"clusters,omitempty"`
 	Total    int             `json:"total,omitempty"` // clusters of the environment that are to run it
 
@@ -94,6 +95,19 @@ type Artifact struct {
 	ID      string         `json:"id"`
 	Digest  string         `json:"digest,omitempty"` // "sha256:…"
 	Source  ArtifactSource `json:"source,omitzero"`
+}
+
+// String says on one line who released what where: "payments/ledger main-4f1c9d2-a81b to prod, promoted
+// from staging by dev@example.com".
+func (r *Release) String() string {
+	how := "released"
+	switch r.Intent {
+	case "Promote":
+		how = "promoted from " + r.From
+	case "Rollback":
+		how = "rolled back"
+	}
+	return r.Team + "/" + r.Service + " " + r.Artifact + " to " + r.Environment + ", " + how + " by " + r.RequestedBy
 }
 
 // NewRelease makes the platform's event about a Release, cut to the bounds of the contract. Whoever

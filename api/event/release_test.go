@@ -33,6 +33,18 @@ func TestAReleasesEventSaysWhatItIsAbout(t *testing.T) {
 	}
 }
 
+func TestAReleaseSaysWhoReleasedWhatWhere(t *testing.T) {
+	r := Release{Team: "payments", Service: "ledger", Artifact: "main-1", Environment: "prod", From: "staging", RequestedBy: "dev"}
+	for intent, want := range map[string]string{
+		"Release": "released by dev", "AutoRelease": "released by dev", "Promote": "promoted from staging by dev", "Rollback": "rolled back by dev",
+	} {
+		r.Intent = intent
+		if got := r.String(); got != "payments/ledger main-1 to prod, "+want {
+			t.Errorf("%s: %q, want it %s", intent, got, want)
+		}
+	}
+}
+
 func TestAnArtifactsEventSaysWhatItIsAbout(t *testing.T) {
 	a := Artifact{Team: "payments", Service: "ledger", ID: "main-4f1c9d2-a81b", Digest: "sha256:1", Source: ArtifactSource{Branch: "main", Created: asked}}
 	got, err := NewArtifact(a, asked)
