@@ -14,7 +14,7 @@ type Since struct {
 
 // Summary counts what changed between two moments.
 type Summary struct {
-	Releases          int `json:"releases"` // that were written to Git
+	Releases          int `json:"releases"` // that ended, well or not
 	Rollouts          int `json:"rollouts"` // of a workload on a cluster, finished
 	Failures          int `json:"failures"` // of Flux objects and workloads
 	EpisodesOpened    int `json:"episodesOpened"`

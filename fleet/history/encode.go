@@ -88,6 +88,8 @@ func (e *encoder) add(r Record) {
 		e.episode(id, r.Event)
 	case r.Event.Type == event.AgentSnapshot:
 		e.snapshot(id, r.Event)
+	case r.Cluster == event.Platform && r.Event.Type.Kind() == event.KindRelease:
+		e.release(seq, r.Event)
 	}
 	e.keep(seq, at, r.Data)
 }

@@ -94,6 +94,17 @@ CREATE TABLE parts (
 	cluster INTEGER NOT NULL, epoch TEXT NOT NULL, id TEXT NOT NULL, part INTEGER NOT NULL, word TEXT NOT NULL, at INTEGER NOT NULL,
 	PRIMARY KEY (cluster, epoch, id, part)
 ) WITHOUT ROWID;
+`, `
+-- The newest word on every release, and on every cluster of it. A word is ordered as the view orders it.
+CREATE TABLE releases (
+	name TEXT PRIMARY KEY, team TEXT NOT NULL, service TEXT NOT NULL, environment TEXT NOT NULL, artifact TEXT NOT NULL,
+	requested INTEGER NOT NULL, said INTEGER NOT NULL, -- when the platform said the word
+	failed INTEGER NOT NULL,                           -- when it said first that it failed; 0: never
+	word TEXT NOT NULL, detail BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX releases_requested ON releases (requested);
+CREATE INDEX releases_artifact ON releases (artifact);
+CREATE TABLE targets (release TEXT NOT NULL, cluster TEXT NOT NULL, word TEXT NOT NULL, detail BLOB NOT NULL, PRIMARY KEY (release, cluster)) WITHOUT ROWID;
 `}
 
 // ErrNewer is wrapped by what fails because a newer Fairway has written the file.

@@ -34,13 +34,10 @@ func (h *History) Since(ctx context.Context, q Query) (rest.Since, error) {
 	return out, nil
 }
 
-// releaseCommitted is a type of the release engine: the release is in Git.
-const releaseCommitted event.Type = "dev.fairway.release.committed.v1"
-
 func summarise(counts map[event.Type]int) rest.Summary {
 	s := rest.Summary{ByType: map[string]int{}}
 	to := map[event.Type]*int{
-		releaseCommitted: &s.Releases, event.WorkloadAvailable: &s.Rollouts, event.WorkloadSucceeded: &s.Rollouts,
+		event.ReleaseSucceeded: &s.Releases, event.ReleaseFailed: &s.Releases, event.WorkloadAvailable: &s.Rollouts, event.WorkloadSucceeded: &s.Rollouts,
 		event.FluxFailed: &s.Failures, event.FluxStalled: &s.Failures, event.WorkloadDegraded: &s.Failures, event.WorkloadFailed: &s.Failures,
 		event.EpisodeOpened: &s.EpisodesOpened, event.EpisodeResolved: &s.EpisodesResolved, event.AgentGap: &s.Gaps,
 		event.ClusterRegistered: &s.ClustersJoined, event.ClusterDeregistered: &s.ClustersLeft,

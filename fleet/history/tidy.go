@@ -11,6 +11,10 @@ import (
 // tidyBlocks is how many blocks one step of retention deletes: some thousand rows, some milliseconds.
 const tidyBlocks = 32
 
+// releasesLonger is for how long releases are kept after their events have gone: whoever asks how an artifact came to a
+// cluster, asks late.
+const releasesLonger = 365 * 24 * time.Hour
+
 // tidy deletes what is too old or too much, a little at a time, and gives the room back. What is too old can wait
 // for what is new.
 func (h *History) tidy(ctx context.Context, f *file) error {
@@ -63,7 +67,7 @@ func (f *file) tidy(ctx context.Context, oldest time.Time, maxBytes int64) (rows
 		return 0, false, fmt.Errorf("begin: %w", err)
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
-	rows, err = doomed.delete(ctx, tx)
+	rows, err = doomed.delete(ctx, tx, oldest)
 	if err != nil {
 		return 0, false, fmt.Errorf("delete old events: %w", err)
 	}
@@ -103,9 +107,9 @@ func (f *file) doomed(ctx context.Context, oldest time.Time, maxBytes int64) (d 
 }
 
 // delete takes the blocks and their rows out, and what else is as old. A row is never later than the
-// bus had its event, so those of the blocks are found by time.
-func (d doomed) delete(ctx context.Context, tx *sql.Tx) (rows int64, err error) {
-	before := d.until / int64(time.Millisecond)
+// bus had its event, so those of the blocks are found by time. Releases have a time of their own.
+func (d doomed) delete(ctx context.Context, tx *sql.Tx, oldest time.Time) (rows int64, err error) {
+	before, releases := d.until/int64(time.Millisecond), oldest.Add(-releasesLonger).UnixMilli()
 	result, err := tx.ExecContext(ctx, "DELETE FROM events WHERE team IN (SELECT id FROM teams) AND at <= ? AND seq <= ?", before, d.last)
 	if err == nil {
 		rows, err = result.RowsAffected()
@@ -124,6 +128,8 @@ func (d doomed) delete(ctx context.Context, tx *sql.Tx) (rows int64, err error) 
 		{"DELETE FROM transitions WHERE id < (SELECT max(t.id) FROM transitions t WHERE t.cluster = transitions.cluster AND t.at < ?)", []any{before}},
 		{"DELETE FROM heartbeats WHERE received < (SELECT max(b.received) FROM heartbeats b WHERE b.cluster = heartbeats.cluster AND b.received < ?)", []any{before}},
 		{"DELETE FROM watched WHERE until < ?", []any{before}},
+		{"DELETE FROM targets WHERE release IN (SELECT name FROM releases WHERE requested < ?)", []any{releases}},
+		{"DELETE FROM releases WHERE requested < ?", []any{releases}},
 		{"DELETE FROM checkpoints WHERE seq < (SELECT max(seq) FROM checkpoints WHERE at < ?)", []any{before}},
 	} {
 		if _, err := tx.ExecContext(ctx, s.sql, s.args...); err != nil {

@@ -27,6 +27,10 @@ func describe(t rest.Transition, e *event.Event) rest.Transition {
 		describeEpisode(&t, e)
 	case event.KindCluster:
 		describeCluster(&t, e)
+	case event.KindRelease:
+		describeRelease(&t, e)
+	case event.KindArtifact:
+		describeArtifact(&t, e)
 	case event.KindAgent:
 		describeAgent(&t, e)
 	}
