@@ -117,8 +117,12 @@ func (h *hub) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	releases, err := server.NewPlatformReleases(config)
+	if err != nil {
+		return err
+	}
 	h.server = server.New(server.Options{
-		View: h.view, Log: h.bus, Feed: h.feed, History: h.history, Auth: auth, Version: version, Logger: h.log.WithName("api"), Ready: h.caughtUp,
+		View: h.view, Log: h.bus, Feed: h.feed, History: h.history, Auth: auth, Releases: releases, Version: version, Logger: h.log.WithName("api"), Ready: h.caughtUp,
 		Resources: h.options.resources,
 	})
 	return nil

@@ -125,7 +125,13 @@ func (h *hub) publish(t *testing.T, cluster string, typ event.Type, obj event.Ob
 	}
 	e.ID, e.Epoch, e.Sequence = fmt.Sprintf("id-%d", h.seq), epoch, h.seq
 	e.Environment, e.Team, e.Service = "prod", obj.Namespace, obj.Name
-	if err := h.conn.Publish(t.Context(), cluster, &e); err != nil {
+	h.send(t, cluster, &e)
+}
+
+// send puts an event on the bus and waits until the view has it.
+func (h *hub) send(t *testing.T, cluster string, e *event.Event) {
+	t.Helper()
+	if err := h.conn.Publish(t.Context(), cluster, e); err != nil {
 		t.Fatal(err)
 	}
 	retry(t, func() error {
@@ -134,6 +140,17 @@ func (h *hub) publish(t *testing.T, cluster string, typ event.Type, obj event.Ob
 		}
 		return nil
 	})
+}
+
+// platform sends an event of the platform, which has neither epoch nor sequence.
+func (h *hub) platform(t *testing.T, e event.Event, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.seq++
+	e.ID = fmt.Sprintf("id-%06d", h.seq)
+	h.send(t, event.Platform, &e)
 }
 
 func (h *hub) publishDeployments(t *testing.T, cluster string, names ...string) {
@@ -150,6 +167,21 @@ func (h *hub) do(t *testing.T, path string, header ...string) *http.Response {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return h.ask(t, r, header...)
+}
+
+// post sends JSON.
+func (h *hub) post(t *testing.T, path, body string, header ...string) *http.Response {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.http.URL+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h.ask(t, r, append(header, "Content-Type", "application/json")...)
+}
+
+func (h *hub) ask(t *testing.T, r *http.Request, header ...string) *http.Response {
+	t.Helper()
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
@@ -173,6 +205,15 @@ func get[T any](t *testing.T, h *hub, path string) (out T) {
 		t.Fatal(err)
 	}
 	return out
+}
+
+func bodyOf(t *testing.T, resp *http.Response) string {
+	t.Helper()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
 }
 
 // problemOf reads the problem that an answer has to be.

@@ -104,6 +104,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		collectLost(out, cluster.ID, c.s.View.Gaps(now, cluster.ID))
 	}
 	c.collectResources(out, clusters, now)
+	c.collectReleases(out, now)
 	applied, rejected := c.s.View.Counts()
 	for kind, n := range applied {
 		count(out, eventsTotal, float64(n), string(kind))

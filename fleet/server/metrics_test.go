@@ -42,12 +42,51 @@ func TestMetricsReference(t *testing.T) {
 	entry := event.Entry{Type: event.FluxSucceeded, Subject: "Kustomization/flux-system/apps", Time: time.Now(), Data: []byte(`{"apiVersion":""}`)}
 	h.publish(t, "a", event.AgentSnapshot, event.Object{}, event.Snapshot{ID: "s", Part: 1, Parts: 1, Entries: []event.Entry{entry}})
 	h.View.Heartbeat("a", event.Heartbeat{Epoch: epoch, Sequence: 1, Digest: entry.Sum(), Time: time.Now(), Interval: event.Duration(time.Minute)}, time.Now())
+	h.artifact(t, "b", "main-1")
+	h.artifact(t, "c", "main-2")
+	h.say(t, event.ReleaseSucceeded, release("ledger-1", "main-1", "prod", 1, "c"))
 	var found []*prometheus.Desc
 	for _, m := range append(collected(collector{h.Server}), collected(lag{h.Server, t.Context()})...) {
 		found = append(found, m.Desc())
 	}
 	page := metricsdoc.Page("hub", "go test ./fleet/server -run TestMetricsReference -update", found)
 	metricsdoc.Check(t, "../../docs/monitoring/hub-metrics.md", page, *update)
+}
+
+// artifact makes the ledger run an artifact on a cluster.
+func (h *hub) artifact(t *testing.T, cluster, artifact string) {
+	t.Helper()
+	h.seq++
+	e, err := event.New(cluster, event.WorkloadAvailable, event.Object{Kind: "Deployment", Namespace: "payments", Name: "ledger"}, time.Now(), event.Workload{Desired: 1, Ready: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.ID, e.Epoch, e.Sequence = fmt.Sprintf("id-%d", h.seq), epoch, h.seq
+	e.Environment, e.Team, e.Service, e.Artifact = "prod", "payments", "ledger", artifact
+	h.send(t, cluster, &e)
+}
+
+func TestReleasesAreMetrics(t *testing.T) {
+	h := newHub(t, somebody)
+	h.artifact(t, "a", "main-1")
+	h.artifact(t, "z", "main-2")
+	h.say(t, event.ReleaseSucceeded, release("ledger-1", "main-1", "prod", 1, "a", "z"))
+	for prefix, want := range map[string][]string{
+		"fairway_release_info":   {`fairway_release_info{artifact="main-1",environment="prod",phase="Succeeded",release="payments/ledger-1",service="ledger",team="payments"} 1`},
+		"fairway_releases_total": {`fairway_releases_total{environment="prod",outcome="Succeeded",team="payments"} 1`},
+	} {
+		if diff := cmp.Diff(want, h.lines(t, prefix)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", prefix, diff)
+		}
+	}
+	for prefix, want := range map[string]string{
+		"fairway_service_drift_seconds": `{cluster="z",environment="prod",service="ledger",team="payments"} `,
+		"fairway_service_skew_seconds":  `{environment="prod",service="ledger",team="payments"} `,
+	} {
+		if got := h.lines(t, prefix); len(got) != 1 || !strings.HasPrefix(got[0], prefix+want) {
+			t.Errorf("%v, want one of %s", got, want)
+		}
+	}
 }
 
 func TestFluxObjectsAreMetricsWithFluxsLabels(t *testing.T) {

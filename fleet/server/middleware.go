@@ -141,14 +141,20 @@ func (s *Server) authorize(needed right) middleware {
 }
 
 func forbidden(a authorizer.AttributesRecord) rest.Problem {
-	what := fmt.Sprintf("%s %s.%s", a.Verb, a.Resource, Group)
+	resource := a.Resource + "." + a.APIGroup
+	what, where := fmt.Sprintf("%s %s", a.Verb, resource), "--all-namespaces"
 	if a.Namespace != "" {
-		what += " in namespace " + a.Namespace
+		what, where = what+" in namespace "+a.Namespace, "-n "+a.Namespace
 	}
-	return rest.Problem{Status: http.StatusForbidden,
-		Detail: fmt.Sprintf("%s may not %s", a.User.GetName(), what),
-		Fix: fmt.Sprintf("ask a platform engineer to bind the ClusterRole fairway-view to you; `kubectl auth can-i %s %s.%s --all-namespaces` shows when it is",
-			a.Verb, a.Resource, Group)}
+	role := "ClusterRole fairway-view"
+	switch a.Verb {
+	case "create":
+		role = "ClusterRole fairway-edit"
+	case "approve":
+		role = "role with the verb approve on " + resource
+	}
+	return rest.Problem{Status: http.StatusForbidden, Detail: fmt.Sprintf("%s may not %s", a.User.GetName(), what),
+		Fix: fmt.Sprintf("ask a platform engineer to bind the %s to you; `kubectl auth can-i %s %s %s` shows when it is", role, a.Verb, resource, where)}
 }
 
 func notFound(w http.ResponseWriter, r *http.Request) {

@@ -2,9 +2,12 @@ package server
 
 import (
 	"net/http"
+	"strings"
 
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+
+	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
 )
 
 // Group is the API group of the rights on the fleet view. Nothing is served under it by
@@ -13,7 +16,7 @@ const Group = "view.fleet.fairway.dev"
 
 const groupVersion = "v1"
 
-// right is what a route demands.
+// right is what a route demands. The resource is one of Group, unless it names another group.
 type right struct{ verb, resource string }
 
 // rights of every route. The description of the API is for everybody who may list clusters.
@@ -33,6 +36,14 @@ var rights = map[string]right{
 	"GET /api/v1/schemas/{type}":         {"list", "events"},
 	"GET /api/v1/asyncapi":               {"list", "events"},
 
+	"GET /api/v1/releases":                          {"list", "releases"},
+	"GET /api/v1/releases/{team}/{name}":            {"get", "releases"},
+	"POST /api/v1/releases":                         {"create", "releases"},
+	"POST /api/v1/releases/{team}/{name}/approvals": {"approve", "releases." + fleetv1.GroupVersion.Group},
+	"GET /api/v1/artifacts":                         {"list", "releases"},
+	"GET /api/v1/audit":                             {"list", "releases"},
+	"GET /api/v1/delivery":                          {"list", "releases"},
+
 	"GET /openapi.json":     {"list", "clusters"},
 	"GET /openapi.yaml":     {"list", "clusters"},
 	"GET /openapi-3.0.json": {"list", "clusters"},
@@ -45,6 +56,9 @@ func (n right) attributes(who user.Info, r *http.Request) authorizer.AttributesR
 	a := authorizer.AttributesRecord{
 		User: who, Verb: n.verb, APIGroup: Group, APIVersion: groupVersion, Resource: n.resource,
 		Name: r.PathValue("id"), ResourceRequest: true, Path: r.URL.Path,
+	}
+	if resource, group, other := strings.Cut(n.resource, "."); other {
+		a.Resource, a.APIGroup, a.APIVersion = resource, group, fleetv1.GroupVersion.Version
 	}
 	if n.resource == "clusters" {
 		return a

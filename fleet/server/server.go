@@ -23,15 +23,17 @@ type Log interface {
 	State(ctx context.Context) (bus.State, error)
 }
 
-// Options of a Server. History, Clock, KeepAlive and Resources may be left out.
+// Options of a Server. History, Releases, Clock, KeepAlive and Resources may be left out.
 type Options struct {
 	View    *view.View
 	Log     Log
 	Feed    *Feed
 	History *history.History // nil: nothing is known of the past
 	Auth    Auth
-	Version string
-	Logger  logr.Logger
+	// Releases makes releases; nil: nobody can ask for one here.
+	Releases Releases
+	Version  string
+	Logger   logr.Logger
 	// Ready says why the hub cannot answer yet; nil when it can.
 	Ready func() error
 
@@ -66,7 +68,7 @@ func New(o Options) *Server {
 	}
 	s := &Server{Options: o, mux: http.NewServeMux()}
 	config := huma.DefaultConfig("Fairway", o.Version)
-	config.Info.Description = "The fleet view: clusters, services, episodes and events of every workload cluster."
+	config.Info.Description = "The fleet view: clusters, services, releases, episodes and events of every workload cluster."
 	config.DocsPath, config.SchemasPath, config.CreateHooks = "", "", nil
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"bearer": {Type: "http", Scheme: "bearer", Description: "a token that the platform's Kubernetes accepts"},
@@ -82,6 +84,9 @@ func New(o Options) *Server {
 	s.registerTimeline()
 	s.registerWatch()
 	s.registerSchemas()
+	s.registerReleases()
+	s.registerRelease()
+	s.registerDelivery()
 	s.mux.Handle("/", s.chain(right{}, http.HandlerFunc(notFound)))
 	return s
 }

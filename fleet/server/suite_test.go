@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -11,9 +12,12 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/yaml"
 
 	"github.com/fairway-dev/fairway/api/event"
 )
@@ -23,12 +27,14 @@ type platform struct {
 	*hub
 	environment *envtest.Environment
 	client      kubernetes.Interface
+	config      *rest.Config // of an administrator
 }
 
 func newPlatform(t *testing.T) *platform {
 	t.Helper()
-	p := &platform{environment: &envtest.Environment{}}
+	p := &platform{environment: &envtest.Environment{CRDDirectoryPaths: []string{"../../api/crd"}}}
 	config, err := p.environment.Start()
+	p.config = config
 	if err != nil {
 		t.Fatalf("KUBEBUILDER_ASSETS is not set: run make unit (%v)", err)
 	}
@@ -44,8 +50,37 @@ func newPlatform(t *testing.T) *platform {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.hub = newHub(t, auth)
+	releases, err := NewPlatformReleases(p.hubs(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.hub = newHub(t, auth, func(o *Options) { o.Releases = releases })
 	return p
+}
+
+// hubs is the configuration of the hub's own account, with the rights that Fairway installs.
+func (p *platform) hubs(t *testing.T) *rest.Config {
+	t.Helper()
+	data, err := os.ReadFile("../../operator/install/manifests/20-hub-rbac.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, doc := range strings.Split(string(data), "\n---\n") {
+		role := &rbacv1.ClusterRole{}
+		if err := yaml.Unmarshal([]byte(doc), role); err != nil {
+			t.Fatal(err)
+		}
+		if role.Kind != "ClusterRole" {
+			continue
+		}
+		if _, err := p.client.RbacV1().ClusterRoles().Create(t.Context(), role, metav1.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		p.bind(t, rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name}, serviceAccount("fairway-hub"))
+	}
+	out := rest.AnonymousClientConfig(p.config)
+	out.BearerToken = p.account(t, "fairway-hub")
+	return out
 }
 
 // account makes a service account and returns a token of it.
@@ -65,8 +100,13 @@ func (p *platform) account(t *testing.T, name string) string {
 // role makes a role of these rights, for the whole cluster.
 func (p *platform) role(t *testing.T, name string, verbs, resources []string) rbacv1.RoleRef {
 	t.Helper()
+	return p.roleIn(t, Group, name, verbs, resources)
+}
+
+func (p *platform) roleIn(t *testing.T, group, name string, verbs, resources []string) rbacv1.RoleRef {
+	t.Helper()
 	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name},
-		Rules: []rbacv1.PolicyRule{{APIGroups: []string{Group}, Verbs: verbs, Resources: resources}}}
+		Rules: []rbacv1.PolicyRule{{APIGroups: []string{group}, Verbs: verbs, Resources: resources}}}
 	if _, err := p.client.RbacV1().ClusterRoles().Create(t.Context(), role, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +123,8 @@ func (p *platform) bind(t *testing.T, role rbacv1.RoleRef, subject rbacv1.Subjec
 
 func (p *platform) bindIn(t *testing.T, namespace string, role rbacv1.RoleRef, subject rbacv1.Subject) {
 	t.Helper()
-	if _, err := p.client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, metav1.CreateOptions{}); err != nil {
+	_, err := p.client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, metav1.CreateOptions{})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
 		t.Fatal(err)
 	}
 	binding := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}, RoleRef: role, Subjects: []rbacv1.Subject{subject}}
@@ -99,7 +140,7 @@ func serviceAccount(name string) rbacv1.Subject {
 // paths is one path of every kind of right.
 var paths = []string{"/api/v1/clusters", "/api/v1/clusters/a", "/api/v1/services", "/api/v1/services/payments/ledger",
 	"/api/v1/episodes", "/api/v1/episodes/e1", "/api/v1/events", "/api/v1/watch", "/api/v1/schemas", "/api/v1/schemas/heartbeat",
-	"/api/v1/asyncapi", "/openapi.json", "/openapi.yaml"}
+	"/api/v1/asyncapi", "/api/v1/releases", "/api/v1/releases/payments/ledger-1", "/api/v1/artifacts", "/openapi.json", "/openapi.yaml"}
 
 func (p *platform) status(t *testing.T, path, token string) int {
 	t.Helper()
@@ -119,7 +160,8 @@ func TestKubernetesDecidesWhoMaySee(t *testing.T) {
 	p := newPlatform(t)
 	p.publishDeployments(t, "a", "ledger")
 	p.publish(t, "a", event.EpisodeOpened, event.Object{Kind: "Deployment", Namespace: "payments", Name: "ledger"}, event.Episode{ID: "e1", Reason: "R"})
-	everything := p.role(t, "viewer", []string{"get", "list", "watch"}, []string{"clusters", "services", "episodes", "events"})
+	p.say(t, event.ReleaseSucceeded, release("ledger-1", "main-1", "prod", 1, "a"))
+	everything := p.role(t, "viewer", []string{"get", "list", "watch"}, []string{"clusters", "services", "releases", "episodes", "events"})
 
 	for name, token := range map[string]string{"no credentials": "", "a token that is none": "nonsense", "an expired token": expired} {
 		t.Run(name+": 401 everywhere", func(t *testing.T) {
@@ -172,6 +214,8 @@ func TestKubernetesDecidesWhoMaySee(t *testing.T) {
 		p.bindIn(t, "payments", everything, serviceAccount("developer"))
 		for path, want := range map[string]int{
 			"/api/v1/services?team=payments": 200, "/api/v1/events?team=payments": 200, "/api/v1/services/payments/ledger": 200,
+			"/api/v1/releases?team=payments": 200, "/api/v1/releases/payments/ledger-1": 200, "/api/v1/artifacts?team=payments": 200,
+			"/api/v1/releases": 403, "/api/v1/audit": 403, "/api/v1/delivery": 403, "/api/v1/releases/search/index-1": 403,
 			"/api/v1/services": 403, "/api/v1/services?team=search": 403, "/api/v1/services/search/index": 403, "/api/v1/clusters?team=payments": 403,
 			"/api/v1/services?team=payments&team=": 200, "/api/v1/services?team=&team=payments": 403, "/api/v1/episodes/e1": 403,
 		} {
