@@ -6,6 +6,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -119,11 +120,31 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 	return doc.Info.Version, nil
 }
 
+var acceptJSON = []string{"application/json, application/problem+json"}
+
 func (c *Client) getJSON(ctx context.Context, op, path string, query url.Values, out any) error {
-	resp, err := c.do(ctx, op, path, query, http.Header{"Accept": {"application/json, application/problem+json"}})
+	resp, err := c.do(ctx, op, path, query, http.Header{"Accept": acceptJSON})
 	if err != nil {
 		return err
 	}
+	return decode(op, resp, out)
+}
+
+// postJSON sends in and reads the answer into out.
+func (c *Client) postJSON(ctx context.Context, op, path string, query url.Values, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("%s: encode request: %w", op, err)
+	}
+	resp, err := c.send(ctx, op, http.MethodPost, path, query, bytes.NewReader(body), http.Header{"Accept": acceptJSON, "Content-Type": {"application/json"}})
+	if err != nil {
+		return err
+	}
+	return decode(op, resp, out)
+}
+
+// decode reads an answer, and closes it.
+func decode(op string, resp *http.Response, out any) error {
 	defer resp.Body.Close()
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxBody)).Decode(out); err != nil {
 		return unreachable(op, fmt.Errorf("decode answer: %w", err))
@@ -134,9 +155,14 @@ func (c *Client) getJSON(ctx context.Context, op, path string, query url.Values,
 // do sends a GET and returns the response when its status is 200, else a *rest.Problem. The caller
 // closes the body.
 func (c *Client) do(ctx context.Context, op, path string, query url.Values, header http.Header) (*http.Response, error) {
+	return c.send(ctx, op, http.MethodGet, path, query, nil, header)
+}
+
+// send is do for any method. 201 is as good as 200.
+func (c *Client) send(ctx context.Context, op, method, path string, query url.Values, body io.Reader, header http.Header) (*http.Response, error) {
 	u := c.base.JoinPath(path)
 	u.RawQuery = query.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), body)
 	if err != nil {
 		return nil, unreachable(op, err)
 	}
@@ -145,7 +171,7 @@ func (c *Client) do(ctx context.Context, op, path string, query url.Values, head
 	if err != nil {
 		return nil, unreachable(op, err)
 	}
-	if resp.StatusCode == http.StatusOK {
+	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusCreated {
 		return resp, nil
 	}
 	defer resp.Body.Close()
