@@ -38,6 +38,10 @@ func describeEvent(e event.Event) (h headline, details []string) {
 		h.text, err = workloadText(e)
 	case e.Type.Kind() == event.KindCluster:
 		h.text, err = payloadText(e, clusterText)
+	case e.Type.Kind() == event.KindRelease:
+		h.text, details, err = releaseText(e)
+	case e.Type == event.ArtifactCreated:
+		h.text, err = payloadText(e, artifactText)
 	case e.Type == event.AgentStarted:
 		h.text, err = payloadText(e, func(s event.Started) string { return sentence(", ", "agent "+s.Version, clusterText(s.Cluster)) })
 	case e.Type == event.AgentSnapshot:
@@ -63,11 +67,12 @@ func payloadText[P any](e event.Event, write func(P) string) (string, error) {
 
 func eventLook(t event.Type) look {
 	switch t {
-	case event.EpisodeOpened, event.FluxFailed, event.FluxStalled, event.WorkloadDegraded, event.WorkloadFailed, event.AgentGap:
+	case event.EpisodeOpened, event.FluxFailed, event.FluxStalled, event.WorkloadDegraded, event.WorkloadFailed, event.AgentGap,
+		event.ReleaseRefused, event.ReleaseFailed, event.ReleaseRolledBack:
 		return bad
-	case event.EpisodeResolved, event.FluxSucceeded, event.WorkloadAvailable, event.WorkloadSucceeded:
+	case event.ReleaseSucceeded, event.ReleaseWaveHealthy, event.EpisodeResolved, event.FluxSucceeded, event.WorkloadAvailable, event.WorkloadSucceeded:
 		return good
-	case event.ClusterSilent, event.EpisodeChanged, event.FluxProgressing, event.WorkloadRolling:
+	case event.ClusterSilent, event.EpisodeChanged, event.FluxProgressing, event.WorkloadRolling, event.ReleaseWaveStarted, event.ReleaseCommitted:
 		return warn
 	}
 	return plain

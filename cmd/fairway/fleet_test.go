@@ -166,8 +166,8 @@ func services() rest.ServiceList {
 	lost := on("prod-aws-us1", "AWS", rest.Unknown, 5)
 	lost.AsOf = before(14 * time.Minute)
 	return rest.ServiceList{Page: page(2), Items: []rest.Service{
-		{Team: "payments", Name: "cards", Status: rest.Ready, Clusters: []rest.ServiceCluster{on("prod-aws-eu1", "AWS", rest.Ready, 5)}},
-		{Team: "payments", Name: "ledger", Status: rest.Degraded, Clusters: []rest.ServiceCluster{on("prod-aws-eu1", "AWS", rest.Ready, 5), lost, broken}},
+		{Team: "payments", Name: "cards", Status: rest.Ready, Clusters: []rest.ServiceCluster{on("prod-aws-eu1", "AWS", rest.Ready, 5)}, Environments: []rest.ServiceEnvironment{}},
+		{Team: "payments", Name: "ledger", Status: rest.Degraded, Clusters: []rest.ServiceCluster{on("prod-aws-eu1", "AWS", rest.Ready, 5), lost, broken}, Environments: []rest.ServiceEnvironment{}},
 	}}
 }
 
@@ -203,7 +203,10 @@ func events(t *testing.T) rest.EventList {
 		storedEvent(t, 108, event.AgentSnapshot, event.Object{}, 4*time.Minute, event.Snapshot{ID: "s", Part: 1, Parts: 3, Entries: make([]event.Entry, 2)}),
 		storedEvent(t, 109, event.AgentGap, event.Object{}, 3*time.Minute, event.Gap{Reason: "the queue was full", Dropped: map[event.Kind]int{event.KindWorkload: 3, event.KindFlux: 1}, From: before(time.Hour), To: before(30 * time.Minute)}),
 		storedEvent(t, 110, event.ClusterChanged, event.Object{}, 2*time.Minute, facts),
-		storedEvent(t, 111, "dev.fairway.release.requested.v1", event.Object{Kind: "Release", Namespace: "payments", Name: "ledger-x"}, time.Minute, map[string]string{"intent": "Promote"}),
+		storedEvent(t, 111, "dev.fairway.agent.pondering.v1", ledger, time.Minute, map[string]string{"mood": "good"}),
+		storedEvent(t, 112, event.ReleaseFailed, event.Object{Kind: "Release", Namespace: "payments", Name: "ledger-7k2x9"}, 30*time.Second, event.Release{
+			Name: "payments/ledger-7k2x9", Team: "payments", Service: "ledger", Artifact: "main-4f1c9d2-a81b", Environment: "prod", Intent: "Promote", From: "staging",
+			RequestedBy: "dev@example.com", Phase: "Failed", Reason: "RolloutFailed", Message: "prod-azure-eu1: it crashes", Lines: []string{"fatal: no database"}}),
 	}
 	return rest.EventList{Page: page(len(items)), Items: items}
 }
