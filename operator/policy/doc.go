@@ -145,10 +145,11 @@ type Check struct {
 	Since    time.Time // of Away
 }
 
-// Sight is whether anything can be seen of any cluster.
+// Sight is whether anything can be seen of any cluster, and since when. An operator that has just begun to see has to say since when it
+// does, or clusters that it has not heard of yet have run out of time.
 type Sight struct {
 	Blind string    // why nothing can; empty: it can
-	Since time.Time // when that began; zero: it always was so
+	Since time.Time // when that began, either way; zero: it always was so
 }
 
 // Input is what decides. Pointers, Rollouts and Checks are by cluster. A Rollout is asked for since the movedAt of the status' target; it

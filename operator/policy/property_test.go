@@ -189,7 +189,7 @@ func (w *world) isWell(r *fleetv1.Release, s *site) bool {
 // mayRollBack says that only what the Release moved goes back, to what was there before, and once.
 func (w *world) mayRollBack(r *fleetv1.Release, step Step) {
 	l := w.lives[r.Name]
-	if l.rollbacks > 0 || w.env.Spec.OnFailure != fleetv1.OnFailureRollBack || r.Spec.Suspend {
+	if l.rollbacks > 0 || w.env.Spec.OnFailure != fleetv1.OnFailureRollBack || r.Spec.Suspend || r.Spec.Intent == fleetv1.IntentRollback {
 		w.t.Fatalf("%s is rolled back again, or should not be: %+v", r.Name, step)
 	}
 	for _, m := range step.Moves {

@@ -77,9 +77,8 @@ func (p *pass) failed() Step {
 	failing := p.all(fleetv1.TargetFailed)
 	first := failing[0]
 	text := failures(failing)
-	if p.Environment.Spec.OnFailure != fleetv1.OnFailureRollBack {
-		return p.seen(fleetv1.PhaseFailed).until(fleetv1.ConditionAvailable, first.Reason,
-			fmt.Sprintf("%s; clusters stay where they are (Environment %s, spec.onFailure): %s", text, p.Environment.Name, p.whereabouts()))
+	if stays := p.stays(); stays != "" {
+		return p.seen(fleetv1.PhaseFailed).until(fleetv1.ConditionAvailable, first.Reason, fmt.Sprintf("%s; clusters stay where they are (%s): %s", text, stays, p.whereabouts()))
 	}
 	moves := p.wayBack()
 	if len(moves) == 0 {
@@ -89,6 +88,17 @@ func (p *pass) failed() Step {
 	out.Do, out.Moves, out.Wave = RollBack, moves, first.Wave
 	out.Evidence = evidence(p, failing, moves)
 	return out.again(soon)
+}
+
+// stays says why nothing is taken back. Empty: it is.
+func (p *pass) stays() string {
+	switch {
+	case p.Environment.Spec.OnFailure != fleetv1.OnFailureRollBack:
+		return fmt.Sprintf("Environment %s, spec.onFailure", p.Environment.Name)
+	case p.isRollback():
+		return "spec.intent: a rollback is not taken back to what somebody wanted to get away from"
+	}
+	return ""
 }
 
 // whereabouts says which clusters are to run the artifact, and which not.
