@@ -168,6 +168,12 @@ type ReleaseStatus struct {
 	// +listMapKey=cluster
 	Targets []Target `json:"targets,omitempty"`
 
+	// announced are the events of this release that the fleet was told, so that each is told once.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=4096
+	Announced []string `json:"announced,omitempty"`
+
 	// conditions: Ready always; Reconciling or Stalled only while true; and one for each step.
 	// +optional
 	// +listType=map
