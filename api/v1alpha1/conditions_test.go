@@ -26,7 +26,10 @@ const (
 // setters are the packages that set a kind's conditions, read them to people, or say its reasons, by
 // the kind's page in docs. A package that is in none of them must not mention a reason.
 var setters = map[string][]string{
+	"environment.md":     {"operator/environment"},
 	"fleet.md":           {"operator/fleet"},
+	"release.md":         {"operator/release", "operator/policy", "clusters/preflight", "cmd/operator"},
+	"releasepolicy.md":   {"operator/releasepolicy"},
 	"workloadcluster.md": {"operator/workloadcluster", "clusters/flux", "clusters/inventory", "fleet/view", "cmd/fairway"},
 }
 

@@ -284,6 +284,8 @@ const (
 // +kubebuilder:printcolumn:name="Wave",type="string",JSONPath=".status.wave",priority=1
 // +kubebuilder:printcolumn:name="Available",type="integer",JSONPath=".status.clusters.available",priority=1
 // +kubebuilder:printcolumn:name="By",type="string",JSONPath=".spec.requestedBy",priority=1
+// +kubebuilder:selectablefield:JSONPath=".spec.service"
+// +kubebuilder:selectablefield:JSONPath=".spec.environment"
 type Release struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`

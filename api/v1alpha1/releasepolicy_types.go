@@ -67,6 +67,12 @@ type ReleasePolicyStatus struct {
 	// +listType=map
 	// +listMapKey=branch
 	Newest []NewestArtifact `json:"newest,omitempty"`
+
+	// announced are the ids of the newest artifacts of the service that the fleet was told of, so that each is told once.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=128
+	Announced []string `json:"announced,omitempty"`
 }
 
 // NewestArtifact is the newest artifact of a branch.
@@ -92,6 +98,7 @@ type NewestArtifact struct {
 // +kubebuilder:printcolumn:name="Ready",type="string",JSONPath=".status.conditions[?(@.type==\"Ready\")].status"
 // +kubebuilder:printcolumn:name="Status",type="string",JSONPath=".status.conditions[?(@.type==\"Ready\")].message"
 // +kubebuilder:printcolumn:name="Service",type="string",JSONPath=".spec.service"
+// +kubebuilder:selectablefield:JSONPath=".spec.service"
 type ReleasePolicy struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`

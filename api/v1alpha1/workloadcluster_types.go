@@ -319,6 +319,7 @@ type AgentStatus struct {
 // +kubebuilder:printcolumn:name="Flux",type="string",JSONPath=".status.flux.version",priority=1
 // +kubebuilder:printcolumn:name="Revision",type="string",JSONPath=".status.flux.revision",priority=1
 // +kubebuilder:printcolumn:name="Access Until",type="string",JSONPath=".status.access.expires",priority=1
+// +kubebuilder:selectablefield:JSONPath=".spec.environment"
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="the name becomes the cluster's id: at most 63 lower-case letters, digits and dashes"
 type WorkloadCluster struct {
 	metav1.TypeMeta   `json:",inline"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
 	"github.com/fairway-dev/fairway/operator/eventbus"
 	"github.com/fairway-dev/fairway/operator/fleet"
+	"github.com/fairway-dev/fairway/operator/policy"
 	"github.com/fairway-dev/fairway/operator/rings"
 	"github.com/fairway-dev/fairway/operator/workloadcluster"
 )
@@ -43,7 +45,7 @@ type feed struct {
 	url      string
 	clock    clock.PassiveClock
 
-	clusters, fleets chan genericevent.GenericEvent // wake the reconcilers
+	clusters, fleets, releases chan genericevent.GenericEvent // wake the reconcilers
 
 	session  atomic.Pointer[session]   // nil between sessions
 	last     atomic.Pointer[string]    // error of the connection
@@ -60,6 +62,7 @@ func newFeed(store *eventbus.Store, platform client.Reader, url string, now cloc
 		store: store, platform: platform, url: url, clock: now,
 		clusters: make(chan genericevent.GenericEvent, wakeBuffer),
 		fleets:   make(chan genericevent.GenericEvent, 1),
+		releases: make(chan genericevent.GenericEvent, wakeBuffer),
 	}
 	f.blinding.Store(&blindness{since: now.Now(), why: errNotConnected})
 	return f
@@ -119,7 +122,28 @@ func (f *feed) Flux(id string, since time.Time) fleet.Health {
 	return out
 }
 
-// Blind implements workloadcluster.Agents and fleet.View.
+// Rollout implements release.View.
+func (f *feed) Rollout(cluster, team, service, artifact string, since time.Time) policy.Rollout {
+	s := f.session.Load()
+	if s == nil {
+		return policy.Rollout{}
+	}
+	seen := s.view.Rollout(f.clock.Now(), cluster, team, service, artifact, since)
+	out := policy.Rollout{
+		Known: seen.Known, AsOf: seen.AsOf, Artifact: seen.Artifact, Applied: seen.Applied, Available: seen.Available,
+		Since: seen.Since, Message: seen.Message,
+	}
+	if failure := seen.Failure; failure != nil {
+		out.Failure = &policy.Failure{Reason: fleetv1.ReasonRolloutFailed, Object: failure.Object, Lines: failure.Lines, Since: failure.Since,
+			Message: strings.TrimSuffix(failure.Reason+": "+failure.Message, ": ")}
+		if failure.Flux {
+			out.Failure.Reason = fleetv1.ReasonDeployFailed
+		}
+	}
+	return out
+}
+
+// Blind implements workloadcluster.Agents, fleet.View and release.View.
 func (f *feed) Blind() (time.Time, error) {
 	b := f.blinding.Load()
 	return b.since, b.why
@@ -137,17 +161,19 @@ func (f *feed) Check() error {
 	return errNotConnected
 }
 
-// Announce implements workloadcluster.Announcer.
+// Announce implements the Announcers of the reconcilers. An event without an id gets one.
 func (f *feed) Announce(ctx context.Context, e event.Event) error {
 	s := f.session.Load()
 	if s == nil || !s.conn.Connected() {
 		return errNotConnected
 	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return fmt.Errorf("make event id: %w", err)
+	if e.ID == "" {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return fmt.Errorf("make event id: %w", err)
+		}
+		e.ID = id.String()
 	}
-	e.ID = id.String()
 	ctx, cancel := context.WithTimeout(ctx, announceLimit)
 	defer cancel()
 	return s.conn.Publish(ctx, event.Platform, &e)
@@ -166,6 +192,7 @@ func (f *feed) see() {
 	f.blinding.Store(&blindness{since: now, why: why})
 	f.wake("")
 	f.wakeFleet()
+	f.wakeReleases("", "")
 }
 
 // wake asks for a pass over a cluster; "" is all of them. When nobody takes them any more, as on a
@@ -182,6 +209,24 @@ func (f *feed) wakeFleet() {
 	obj := &fleetv1.Fleet{ObjectMeta: metav1.ObjectMeta{Name: fleetv1.FleetName}}
 	select {
 	case f.fleets <- genericevent.GenericEvent{Object: obj}:
+	default:
+	}
+}
+
+// wakeReleases asks for passes over the releases of a service; without one, over all.
+func (f *feed) wakeReleases(team, service string) {
+	obj := &fleetv1.Release{ObjectMeta: metav1.ObjectMeta{Namespace: team, Labels: map[string]string{fleetv1.LabelService: service}}}
+	select {
+	case f.releases <- genericevent.GenericEvent{Object: obj}:
+	default:
+	}
+}
+
+// wakeRelease asks for a pass over a release.
+func (f *feed) wakeRelease(key client.ObjectKey) {
+	obj := &fleetv1.Release{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
+	select {
+	case f.releases <- genericevent.GenericEvent{Object: obj}:
 	default:
 	}
 }

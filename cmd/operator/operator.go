@@ -26,13 +26,24 @@ import (
 	"github.com/fairway-dev/fairway/clusters/flux"
 	"github.com/fairway-dev/fairway/clusters/remote"
 	"github.com/fairway-dev/fairway/operator/configrepo"
+	"github.com/fairway-dev/fairway/operator/environment"
 	"github.com/fairway-dev/fairway/operator/eventbus"
 	"github.com/fairway-dev/fairway/operator/fleet"
+	"github.com/fairway-dev/fairway/operator/registry"
+	"github.com/fairway-dev/fairway/operator/release"
+	"github.com/fairway-dev/fairway/operator/releasepolicy"
 	"github.com/fairway-dev/fairway/operator/workloadcluster"
 )
 
 // fieldOwner is the field manager of what the operator writes; also its name in Kubernetes events.
 const fieldOwner = "fairway-operator"
+
+// Requests a second to one workload cluster. Many releases that are asked for at once are tried out there at once, with some twenty
+// requests each.
+const (
+	clusterQPS   = 100
+	clusterBurst = 1000
+)
 
 // run is the whole program.
 func run(ctx context.Context, o *options) error {
@@ -112,7 +123,7 @@ func wire(ctx context.Context, mgr manager.Manager, o *options) error {
 	}
 	clusters := &workloadcluster.Reconciler{
 		Client: mgr.GetClient(), Recorder: recorder, Store: store, Catalog: catalog,
-		Remotes: remote.NewPool(remote.Options{Scheme: mgr.GetScheme(), FieldOwner: fieldOwner, Answered: bus.wake}),
+		Remotes: remote.NewPool(remote.Options{Scheme: mgr.GetScheme(), FieldOwner: fieldOwner, Answered: bus.wake, QPS: clusterQPS, Burst: clusterBurst}),
 		Agents:  bus, Announcer: bus, Wake: bus.wake, Upgrades: upgrades, Config: config,
 		Clock: now, Namespace: o.namespace, AgentImage: o.agentImage, FieldOwner: fieldOwner,
 	}
@@ -120,5 +131,43 @@ func wire(ctx context.Context, mgr manager.Manager, o *options) error {
 	if err != nil {
 		return fmt.Errorf("set up WorkloadCluster: %w", err)
 	}
+	if err := wireReleases(ctx, mgr, releases{bus: bus, clusters: clusters, config: config, namespace: o.namespace, clock: now}); err != nil {
+		return err
+	}
 	return errors.Join(metrics.Registry.Register(workloadcluster.Expiries{Clusters: mgr.GetClient()}), mgr.Add(watcher), mgr.Add(bus), mgr.Add(config), mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping))
+}
+
+// releases are what the reconcilers of releases meet the rest of Fairway through.
+type releases struct {
+	bus       *feed
+	clusters  release.Clusters
+	config    release.ConfigRepository
+	namespace string
+	clock     clock.PassiveClock
+}
+
+// wireReleases makes the reconcilers of releases.
+func wireReleases(ctx context.Context, mgr manager.Manager, with releases) error {
+	if err := release.Index(ctx, mgr); err != nil {
+		return err
+	}
+	recorder, artifacts := mgr.GetEventRecorder(fieldOwner), registry.New(mgr.GetClient(), with.namespace)
+	environments := &environment.Reconciler{Client: mgr.GetClient(), Recorder: recorder, FieldOwner: fieldOwner}
+	if err := environments.SetupWithManager(mgr, nil); err != nil {
+		return fmt.Errorf("set up Environment: %w", err)
+	}
+	policies := &releasepolicy.Reconciler{
+		Client: mgr.GetClient(), Recorder: recorder, Artifacts: artifacts, Announcer: with.bus, Clock: with.clock, FieldOwner: fieldOwner,
+	}
+	if err := policies.SetupWithManager(mgr, nil); err != nil {
+		return fmt.Errorf("set up ReleasePolicy: %w", err)
+	}
+	asked := &release.Reconciler{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: recorder, Clusters: with.clusters, Config: with.config, Artifacts: artifacts,
+		View: with.bus, Announcer: with.bus, Wake: with.bus.wakeRelease, Clock: with.clock, FieldOwner: fieldOwner,
+	}
+	if err := asked.SetupWithManager(mgr, release.Options{Wake: with.bus.releases}); err != nil {
+		return fmt.Errorf("set up Release: %w", err)
+	}
+	return nil
 }

@@ -139,7 +139,8 @@ func (s *session) reject(subject string, err error) {
 }
 
 // apply folds one message. Of the root Kustomization's events the cluster's reconciler hears at
-// once, since nothing on the platform watches the cluster; and the Fleet's of failures that may halt an upgrade.
+// once, since nothing on the platform watches the cluster; the Fleet's of failures that may halt an upgrade; and those of releases of
+// what happens to their services.
 func (f *feed) apply(s *session, m bus.Message) {
 	e, err := event.Decode(m.Data)
 	if err != nil {
@@ -153,6 +154,9 @@ func (f *feed) apply(s *session, m bus.Message) {
 	}
 	if m.Sequence > s.end && view.OfFlux(&e) {
 		f.wakeFleet()
+	}
+	if team, service, ok := view.ServiceOf(&e); ok && m.Sequence > s.end {
+		f.wakeReleases(team, service)
 	}
 }
 

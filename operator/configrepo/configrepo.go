@@ -60,8 +60,8 @@ func New(c client.Reader, namespace string, now clock.PassiveClock) *Repository 
 // Start writes what is submitted until ctx ends.
 func (r *Repository) Start(ctx context.Context) error { return r.writer.Start(ctx) }
 
-// Snapshot is the newest commit, or one that was the newest within the Fleet's interval. A new
-// status.configRevision, new credentials and a forced reconcile of the Fleet are looked at at once.
+// Snapshot is the newest commit, or one that was the newest within the Fleet's interval, and never older than what Submit has written. A
+// new status.configRevision, new credentials and a forced reconcile of the Fleet are looked at at once.
 func (r *Repository) Snapshot(ctx context.Context, fleet *fleetv1.Fleet) (*gitrepo.Snapshot, error) {
 	from, err := r.remote(ctx, fleet, fleet.Spec.ConfigRepository.SecretRef, "secretRef")
 	if err != nil {
@@ -70,9 +70,13 @@ func (r *Repository) Snapshot(ctx context.Context, fleet *fleetv1.Fleet) (*gitre
 	requested, _ := meta.ReconcileAnnotationValue(fleet.Annotations)
 	key := from.Key() + "\n" + fleet.Status.ConfigRevision + "\n" + requested
 	life := fleet.Spec.ConfigRepository.Interval.Duration * 3 / 4
-	return r.snapshots.Get(ctx, key, life, func(ctx context.Context) (*gitrepo.Snapshot, error) {
+	found, err := r.snapshots.Get(ctx, key, life, func(ctx context.Context) (*gitrepo.Snapshot, error) {
 		return r.mirror.Fetch(ctx, from)
 	})
+	if newest := r.mirror.Held(from.URL, from.Branch); err == nil && newest != nil {
+		return newest, nil
+	}
+	return found, err
 }
 
 // Uses are the uses of variables in a folder of a snapshot. They are looked for once a commit, however

@@ -154,6 +154,10 @@ func refusesInvalid(t *testing.T, s *suite) {
 		"two layers that wait for each other": {layersAre(fleetv1.Layer{Name: "a", DependsOn: []string{"b"}}, fleetv1.Layer{Name: "b", DependsOn: []string{"a"}}), "of which none depends on this one"},
 		"a layer in a hurry":                  {layersAre(fleetv1.Layer{Name: "a", Interval: metav1.Duration{Duration: time.Second}}), "interval must be between 1m and 24h"},
 		"a layer without patience":            {layersAre(fleetv1.Layer{Name: "a", Timeout: metav1.Duration{Duration: time.Second}}), "timeout must be between 10s and 1h"},
+		"artifacts that are in no registry":   {artifactsAre(fleetv1.ArtifactStore{URL: "https://registry.example.com/a"}), "spec.artifacts.url"},
+		"a registry with a password":          {artifactsAre(fleetv1.ArtifactStore{URL: "oci://u:p@registry.example.com/a"}), "spec.artifacts.url"},
+		"a registry that is asked all along":  {artifactsAre(fleetv1.ArtifactStore{URL: "oci://a/b", Interval: metav1.Duration{Duration: time.Millisecond}}), "interval must be between 1s and 1h"},
+		"artifacts that are never removed":    {artifactsAre(fleetv1.ArtifactStore{URL: "oci://a/b", Keep: 101}), "spec.artifacts.keep"},
 		"too many layers":                     {layersAre(make([]fleetv1.Layer, 33)...), "must have at most 32 items"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -164,6 +168,10 @@ func refusesInvalid(t *testing.T, s *suite) {
 			}
 		})
 	}
+}
+
+func artifactsAre(artifacts fleetv1.ArtifactStore) func(*fleetv1.Fleet) {
+	return func(f *fleetv1.Fleet) { f.Spec.Artifacts = &artifacts }
 }
 
 func upgrades(changes ...func(*fleetv1.FluxUpgrade)) func(*fleetv1.Fleet) {

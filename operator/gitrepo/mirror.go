@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-git/go-git/v5"
@@ -23,8 +24,8 @@ const (
 // Mirror holds the newest known commit of a branch, with its files and without its history. A fetch
 // gets what is new only. It is safe for concurrent use: one fetch goes on at a time.
 type Mirror struct {
-	turn chan struct{} // held by who fetches
-	held held
+	turn chan struct{}        // held by who fetches
+	kept atomic.Pointer[held] // written by who has the turn
 }
 
 // held is what a Mirror has; zero: nothing.
@@ -34,7 +35,19 @@ type held struct {
 }
 
 // NewMirror makes a mirror that holds nothing yet.
-func NewMirror() *Mirror { return &Mirror{turn: make(chan struct{}, 1)} }
+func NewMirror() *Mirror {
+	m := &Mirror{turn: make(chan struct{}, 1)}
+	m.kept.Store(&held{})
+	return m
+}
+
+// Held is the newest commit of a branch that is known, which nobody is asked for: the last one that was fetched, or pushed. nil: none is.
+func (m *Mirror) Held(url, branch string) *Snapshot {
+	if have := m.kept.Load(); have.url == url && have.branch == branch {
+		return have.snapshot
+	}
+	return nil
+}
 
 // Fetch returns the newest commit of a branch, which the server is asked for. Errors wrap those of
 // this package, or say in the server's words what went wrong.
@@ -47,10 +60,7 @@ func (m *Mirror) Fetch(ctx context.Context, from Remote) (*Snapshot, error) {
 	case <-ctx.Done():
 		return nil, explain(from.URL, ctx.Err())
 	}
-	var have *Snapshot
-	if m.held.url == from.URL && m.held.branch == from.Branch {
-		have = m.held.snapshot
-	}
+	have := m.Held(from.URL, from.Branch)
 	snapshot, err := fetch(ctx, from, have)
 	if err != nil && have != nil && !explained(err) {
 		// Not every server gets on with go-git when something is known already: all of it, then.
@@ -59,14 +69,14 @@ func (m *Mirror) Fetch(ctx context.Context, from Remote) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.held = held{url: from.URL, branch: from.Branch, snapshot: snapshot}
+	m.kept.Store(&held{url: from.URL, branch: from.Branch, snapshot: snapshot})
 	return snapshot, nil
 }
 
 // advance makes a commit that was pushed what is held, so that the next fetch gets nothing twice.
 func (m *Mirror) advance(to Remote, snapshot *Snapshot) {
 	m.turn <- struct{}{}
-	m.held = held{url: to.URL, branch: to.Branch, snapshot: snapshot}
+	m.kept.Store(&held{url: to.URL, branch: to.Branch, snapshot: snapshot})
 	<-m.turn
 }
 

@@ -19,8 +19,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
 
-// newCluster makes a client of a real kube-apiserver.
-func newCluster(t *testing.T) client.Client {
+// newCluster makes a client of a real kube-apiserver, with what others need for one.
+func newCluster(t *testing.T) (client.Client, *rest.Config) {
 	t.Helper()
 	environment := &envtest.Environment{}
 	config, err := environment.Start()
@@ -38,7 +38,7 @@ func newCluster(t *testing.T) client.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c
+	return c, config
 }
 
 // apply applies the manifests in their order, as kubectl apply --server-side does, and returns the
@@ -57,7 +57,7 @@ func apply(t *testing.T, c client.Client, o Options) map[string]string {
 }
 
 func TestOnAPlatformCluster(t *testing.T) {
-	c := newCluster(t)
+	c, config := newCluster(t)
 	for name, o := range variants {
 		t.Run("a second apply changes nothing: "+name, func(t *testing.T) {
 			apply(t, c, o)
@@ -69,6 +69,8 @@ func TestOnAPlatformCluster(t *testing.T) {
 	}
 	t.Run("the namespace admits the pods", func(t *testing.T) { admitsPods(t, c) })
 	t.Run("a Fleet is served", func(t *testing.T) { servesFleet(t, c) })
+	t.Run("who asks for a release, and who approves, is who they say", func(t *testing.T) { holdsToTheTruth(t, config) })
+	t.Run("what a policy releases by itself is what environments let in", func(t *testing.T) { refusesContradictions(t, config) })
 	for _, a := range accesses {
 		t.Run(fmt.Sprintf("%s may %s %s in %q: %v", a.who, a.verb, a.what, a.namespace, a.allowed), func(t *testing.T) { review(t, c, a) })
 	}
@@ -123,6 +125,12 @@ var accesses = []access{
 	{"fairway-operator", "patch", "fleets.fleet.fairway.dev/status", "", true},
 	{"fairway-operator", "create", "workloadclusters.fleet.fairway.dev", "clusters", true},
 	{"fairway-operator", "patch", "workloadclusters.fleet.fairway.dev/status", "clusters", true},
+	{"fairway-operator", "watch", "environments.fleet.fairway.dev", "", true},
+	{"fairway-operator", "create", "releases.fleet.fairway.dev", "payments", true},
+	{"fairway-operator", "patch", "releases.fleet.fairway.dev/status", "payments", true},
+	{"fairway-operator", "patch", "releases.fleet.fairway.dev", "payments", false},
+	{"fairway-operator", "approve", "releases.fleet.fairway.dev", "payments", false},
+	{"fairway-operator", "delete", "releases.fleet.fairway.dev", "payments", false},
 	{"fairway-operator", "watch", "clusters.cluster.x-k8s.io", "clusters", true},
 	{"fairway-operator", "get", "awsmanagedcontrolplanes.controlplane.cluster.x-k8s.io", "clusters", true},
 	{"fairway-operator", "get", "azureasomanagedcontrolplanes.infrastructure.cluster.x-k8s.io", "clusters", true},

@@ -206,3 +206,13 @@ func moduleDir(t *testing.T, module string) string {
 	}
 	return strings.TrimSpace(string(out))
 }
+
+// WithWatch is the cluster's client as one that can watch, too, which interceptors want.
+func (c *Cluster) WithWatch(t *testing.T) client.WithWatch {
+	t.Helper()
+	out, err := client.NewWithWatch(c.Config, client.Options{Scheme: Scheme(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}

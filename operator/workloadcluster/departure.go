@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 	"github.com/fairway-dev/fairway/clusters/capi"
 	"github.com/fairway-dev/fairway/clusters/flux"
 	"github.com/fairway-dev/fairway/clusters/remote"
+	"github.com/fairway-dev/fairway/clusters/team"
 	"github.com/fairway-dev/fairway/operator/steps"
 )
 
@@ -169,7 +171,11 @@ func (r *Reconciler) clean(ctx context.Context, obj *fleetv1.WorkloadCluster, a 
 		if err := suspendRoot(ctx, cluster.Client); err != nil {
 			return []string{err.Error()}
 		}
-		sets = append(sets, setSync, setFlux)
+		teams, err := team.Sets(ctx, cluster.Client)
+		if err != nil {
+			return []string{err.Error()}
+		}
+		sets = slices.Concat(sets, teams, []string{setSync, setFlux})
 	}
 	for _, set := range sets {
 		r.applied.forget(recentKey{cluster: obj.ID(), set: set})
