@@ -99,6 +99,7 @@ func TestEnvironments(t *testing.T) {
 			t.Errorf("%s: %s", short, message)
 		}
 		want := []fleetv1.EnvironmentCluster{{ID: "prod-aws", Wave: "canary"}, {ID: "prod-azure", Wave: "others"}}
+		defer s.remove(t, obj)
 		if diff := cmp.Diff(want, obj.Status.Clusters); diff != "" {
 			t.Errorf("clusters (-want +have):\n%s", diff)
 		}

@@ -43,8 +43,8 @@ func as(t *testing.T, config *rest.Config, user string) client.Client {
 	return c
 }
 
-// team makes the namespace payments, where dev, other and boss may release, and boss may approve; and the hub may make Releases.
-func team(t *testing.T, c client.Client) {
+// newTeam makes the namespace payments, where dev, other and boss may release, and boss may approve; and the hub may make Releases.
+func newTeam(t *testing.T, c client.Client) {
 	t.Helper()
 	bind := func(name, role string, users ...string) *rbacv1.RoleBinding {
 		out := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: "payments", Name: name}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role}}
@@ -76,7 +76,7 @@ func approval(by string) fleetv1.Approval {
 
 // holdsToTheTruth tries to ask and to approve in the name of others.
 func holdsToTheTruth(t *testing.T, config *rest.Config) {
-	team(t, as(t, config, ""))
+	newTeam(t, as(t, config, ""))
 	refusedSoon(t, as(t, config, "dev"), func() client.Object { return asked("boss", fleetv1.IntentRelease) }, "you are dev")
 	for name, what := range map[string]struct {
 		by   string

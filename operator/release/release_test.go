@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -191,7 +192,9 @@ func (s *suite) collects(t *testing.T) {
 		s.later(t)
 	}
 	have := strings.Fields(gittest.Git(t, s.git, "ls-tree", "--name-only", "main:releases/collecting/ledger"))
-	if diff := cmp.Diff([]string{ids[2], ids[3]}, have); diff != "" {
+	want := []string{ids[2], ids[3]}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, have); diff != "" {
 		t.Errorf("artifacts in the repository (-want +have):\n%s", diff)
 	}
 }
@@ -263,7 +266,7 @@ func (s *suite) refuses(t *testing.T) {
 			map[string]string{"a.yaml": "apiVersion: example.com/v1\nkind: Queue\nmetadata: {name: a}\n"})}, "Checked", "False/CheckFailed", "Queue"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			obj := s.ask(t, "refusing", "bad-"+strings.ReplaceAll(strings.ToLower(name), " ", "-"), c.spec)
+			obj := s.ask(t, "refusing", "bad-"+strings.NewReplacer(" ", "-", "'", "").Replace(strings.ToLower(name)), c.spec)
 			s.phase(t, obj, fleetv1.PhaseRefused)
 			if have := condition(obj, c.condition); have != c.want || !strings.Contains(words(obj, c.condition), c.says) {
 				t.Errorf("%s is %s: %s", c.condition, have, words(obj, c.condition))
