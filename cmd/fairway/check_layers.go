@@ -133,10 +133,7 @@ func (c *checked) scan(folder string) ([]layers.Use, error) {
 
 // cluster checks one cluster.
 func (c *checked) cluster(obj *fleetv1.WorkloadCluster, all []fleetv1.Layer) {
-	cloud := obj.Spec.Cloud
-	if cloud.Provider == "" {
-		cloud = obj.Status.Cloud
-	}
+	cloud := cloudOf(obj)
 	c.checked++
 	cluster := layers.Cluster{ID: obj.ID(), Cloud: cloud.Provider, Labels: obj.Labels}
 	decision, err := layers.Decide(cluster, all, layers.Values(obj, cloud), c.checkout, c.scan)

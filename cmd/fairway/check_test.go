@@ -87,7 +87,7 @@ func TestCheckLayersWritesWhatTheOperatorWould(t *testing.T) {
 func TestCheckLayersSaysWhatItNeeds(t *testing.T) {
 	empty := filepath.Join(checkout(t, map[string]string{"x.yaml": "kind: ConfigMap\napiVersion: v1\n"}), "x.yaml")
 	for args, want := range map[string]string{
-		"check":                         "✗ check: say what: layers\n",
+		"check":                         "✗ check: say what: artifact or layers\n",
 		"check layrs":                   `✗ check: there is no "layrs"; did you mean layers?`,
 		"check layers":                  "✗ find the platform: there is no kubeconfig\n► set KUBECONFIG",
 		"check layers --from none.yaml": "✗ read --from: open none.yaml: no such file or directory\n► write it with: kubectl get fleets,workloadclusters -A -o yaml\n",

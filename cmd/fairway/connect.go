@@ -107,7 +107,7 @@ func (c *connection) credentials() (*rest.Config, error) {
 }
 
 // platform connects to the platform cluster, not to the hub.
-func (c *connection) platform() (kube.Client, error) {
+func (c *connection) platform() (kube.WithWatch, error) {
 	credentials, err := c.credentials()
 	if err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func (c *connection) platform() (kube.Client, error) {
 	}
 	credentials = rest.CopyConfig(credentials)
 	credentials.WarningHandler = rest.NoWarnings{} // about deprecated versions, once for the try and once more
-	platform, err := kube.New(credentials, kube.Options{Scheme: kinds})
+	platform, err := kube.NewWithWatch(credentials, kube.Options{Scheme: kinds})
 	if err != nil {
 		return nil, &client.Error{Op: "connect to the platform cluster", Err: err, Fix: "check the context: kubectl config get-contexts"}
 	}

@@ -13,10 +13,10 @@ func releaseText(e event.Event) (text string, details []string, err error) {
 	if err := e.Payload(&p); err != nil {
 		return "", nil, err
 	}
-	return sentence("; ", p.String(), approvers(p), progress(e.Type, p), sentence(": ", p.Reason, cut(p.Message, maxText))), p.Lines, nil
+	return sentence("; ", p.String(), approvedBy(p), howFar(e.Type, p), sentence(": ", p.Reason, cut(p.Message, maxText))), p.Lines, nil
 }
 
-func approvers(p event.Release) string {
+func approvedBy(p event.Release) string {
 	var by []string
 	for _, a := range p.Approvals {
 		by = append(by, a.By)
@@ -27,8 +27,8 @@ func approvers(p event.Release) string {
 	return "approved by " + strings.Join(by, ", ")
 }
 
-// progress is which clusters an event is about.
-func progress(typ event.Type, p event.Release) string {
+// howFar is which clusters an event is about.
+func howFar(typ event.Type, p event.Release) string {
 	var names []string
 	for _, c := range p.Clusters {
 		names = append(names, c.Cluster)

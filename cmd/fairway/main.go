@@ -29,6 +29,7 @@ func main() {
 		now:     time.Now,
 		zone:    time.Local,
 		colour:  term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
+		columns: columns(os.Stderr),
 	}, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -65,4 +66,18 @@ func calledAs(program string) string {
 		}
 	}
 	return "fairway"
+}
+
+// columns tells how wide a terminal is; nil when the file is none that lines can be replaced on.
+func columns(file *os.File) func() int {
+	if !term.IsTerminal(int(file.Fd())) || os.Getenv("TERM") == "dumb" {
+		return nil
+	}
+	return func() int {
+		width, _, err := term.GetSize(int(file.Fd()))
+		if err != nil {
+			return 80
+		}
+		return width
+	}
 }

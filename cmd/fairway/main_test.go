@@ -53,6 +53,7 @@ func golden(t *testing.T, name, got string) {
 type fakeHub struct {
 	bodies map[string]any
 	asked  []string                                     // paths with their queries
+	anyone bool                                         // whoever calls is answered
 	stream func(w http.ResponseWriter, r *http.Request) // of /watch
 	server *httptest.Server
 	ca     string
@@ -82,7 +83,7 @@ func startHub(t *testing.T) *fakeHub {
 }
 
 func (h *fakeHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("Authorization") != "Bearer t" {
+	if !h.anyone && r.Header.Get("Authorization") != "Bearer t" {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}

@@ -12,8 +12,8 @@ func newRoot(sh *shell, conn *connection) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:         "fairway",
 		Annotations: map[string]string{cobra.CommandDisplayNameAnnotation: sh.name},
-		Short:       "See what runs on every cluster of the fleet, and how fresh that knowledge is",
-		Long: `See what runs on every cluster of the fleet, and how fresh that knowledge is.
+		Short:       "Release to every cluster of the fleet, and see what runs there and how fresh that knowledge is",
+		Long: `Release to every cluster of the fleet, and see what runs there and how fresh that knowledge is.
 
 Fairway needs nothing but the kubeconfig of the platform cluster: it opens a port-forward to the hub by itself and
 shows it the same credentials. Where the hub has an address of its own, name it with --server or FAIRWAY_SERVER.
@@ -40,7 +40,22 @@ The exit code is 0 only when what was asked for is true. Results go to stdout, e
 		newInstall(sh, install.Manifests),
 		newVersion(sh, conn, hub(conn, func(c *client.Client) versioned { return c })),
 	)
+	cmd.AddCommand(releasing(sh, conn)...)
 	cmd.InitDefaultCompletionCmd("get")
 	completions(cmd, conn)
+	releaseCompletions(sh, cmd, conn)
 	return cmd
+}
+
+// releasing are the commands about releases.
+func releasing(sh *shell, conn *connection) []*cobra.Command {
+	return []*cobra.Command{
+		newReleaseVerb(sh, conn),
+		newPromote(sh, conn),
+		newRollback(sh, conn),
+		newApprove(sh, conn),
+		newStatus(sh, conn, hub(conn, func(c *client.Client) serviceLister { return c })),
+		newHistory(sh, conn),
+		newPolicy(sh, conn),
+	}
 }

@@ -19,6 +19,7 @@ type shell struct {
 	now     func() time.Time
 	zone    *time.Location // for times that people read
 	colour  bool
+	columns func() int // of the terminal that stderr is; nil: it is none
 }
 
 func (s *shell) getenv(name string) string {
@@ -73,7 +74,12 @@ func (s *shell) usage(command, format string, args ...any) error {
 
 // missing is the error for a name that is not there, with names that are and look like it.
 func (s *shell) missing(kind, name, list string, have []string) error {
-	fix := fmt.Sprintf("list them: %s %s", s.name, list)
+	return s.missingFrom(kind, name, s.name+" "+list, have)
+}
+
+// missingFrom is missing, where another program lists the names.
+func (s *shell) missingFrom(kind, name, list string, have []string) error {
+	fix := "list them: " + list
 	if close := near(name, have); len(close) > 0 {
 		fix = "did you mean " + strings.Join(close, " or ") + "? Or " + fix
 	}

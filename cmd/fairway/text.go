@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -57,6 +58,9 @@ func age(now, at time.Time) string {
 	}
 	return duration.HumanDuration(max(0, now.Sub(at)))
 }
+
+// span is a length of time, "10m".
+func span(d time.Duration) string { return duration.HumanDuration(d) }
 
 // ago is age for a sentence.
 func ago(now, at time.Time) string {
@@ -168,4 +172,10 @@ func clusterFacts(kubernetes, flux, agent string, nodesReady, nodesTotal int) st
 		nodes = fmt.Sprintf("%d/%d nodes ready", nodesReady, nodesTotal)
 	}
 	return sentence(", ", named("Kubernetes", kubernetes), named("Flux", flux), named("agent", agent), nodes)
+}
+
+// unique keeps each name once, in order.
+func unique(names []string) []string {
+	slices.Sort(names)
+	return slices.Compact(names)
 }
