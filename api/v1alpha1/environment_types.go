@@ -188,7 +188,9 @@ type Environment struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// +required
+	// spec may be left out: anything may be released, to all clusters at once.
+	// +optional
+	// +kubebuilder:default={}
 	Spec EnvironmentSpec `json:"spec,omitzero"`
 	// +optional
 	Status EnvironmentStatus `json:"status,omitzero"`

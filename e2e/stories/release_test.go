@@ -26,6 +26,7 @@ import (
 const (
 	developer = "dev@example.com"
 	colleague = "colleague@example.com"
+	everybody = "fleet-readers" // the group of all who may see the fleet
 )
 
 // releaser is a team with one service, and the shell of its developer: every command is kept for the story's log.
@@ -36,7 +37,7 @@ type releaser struct {
 	log           []string
 }
 
-const ledgerManifest = `apiVersion: apps/v1
+const serviceManifest = `apiVersion: apps/v1
 kind: Deployment
 metadata: {name: %[1]s}
 spec:
@@ -73,6 +74,11 @@ func newTeam(t *testing.T, team, service string) *releaser {
 		}
 		create(t, binding)
 	}
+	readers := []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: everybody}}
+	create(t, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: everybody}, Subjects: readers,
+		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "fairway-view"}})
+	create(t, &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: fleetv1.SystemNamespace, Name: everybody}, Subjects: readers,
+		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "fairway-connect"}})
 	bind("developers", "ClusterRole", "edit", developer, colleague)
 	bind("approvers", "Role", "approver", developer, colleague)
 	r := &releaser{t: t, team: team, service: service, dir: t.TempDir()}
@@ -110,7 +116,7 @@ func (r *releaser) push(message string, files map[string]string, args ...string)
 	for _, arg := range args {
 		list += fmt.Sprintf(", %q", arg)
 	}
-	r.write("manifests/deployment.yaml", fmt.Sprintf(ledgerManifest, r.service, list))
+	r.write("manifests/deployment.yaml", fmt.Sprintf(serviceManifest, r.service, list))
 	for path, content := range files {
 		r.write("manifests/"+path, content)
 	}
@@ -128,7 +134,7 @@ func (r *releaser) push(message string, files map[string]string, args ...string)
 func (r *releaser) run(as string, args ...string) (string, error) {
 	r.t.Helper()
 	r.log = append(r.log, fmt.Sprintf("%-23s $ fairway %s", as, strings.Join(args, " ")))
-	command := exec.CommandContext(r.t.Context(), bank.CLI(), append(args, "--as", as, "--as-group", "system:authenticated", "--as-group", "fleet-readers")...)
+	command := exec.CommandContext(r.t.Context(), bank.CLI(), append(args, "--as", as, "--as-group", "system:authenticated", "--as-group", everybody)...)
 	command.Dir = r.dir
 	command.Env = append(os.Environ(), "KUBECONFIG="+bank.Platform.Kubeconfig)
 	var stdout, stderr bytes.Buffer
@@ -201,7 +207,7 @@ var cloudWords = regexp.MustCompile(`(?i)aws|azure|eks|aks|acquired|eu-west|euro
 // A team releases a service. Prod is on AWS and on Azure, and no command says so.
 func TestReleases(t *testing.T) {
 	t.Parallel()
-	team := newTeam(t, "payments", "ledger")
+	team := newTeam(t, "payments", "cards")
 	defer patchCluster(t, fleet.AWS, fmt.Sprintf(`{"metadata":{"labels":{%q:null}}}`, fleet.LabelWave))
 	patchCluster(t, fleet.AWS, fmt.Sprintf(`{"metadata":{"labels":{%q:"canary"}}}`, fleet.LabelWave))
 	for _, part := range []struct {
@@ -397,8 +403,5 @@ rules: [{apiGroups: [bank.example.com], resources: [rates], verbs: [get, list, w
 
 func patchEnvironment(t *testing.T, name, patch string) {
 	t.Helper()
-	obj := &fleetv1.Environment{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	if err := bank.Platform.Client().Patch(context.WithoutCancel(t.Context()), obj, client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
-		t.Fatal(err)
-	}
+	mergePatch(t, &fleetv1.Environment{ObjectMeta: metav1.ObjectMeta{Name: name}}, patch)
 }
