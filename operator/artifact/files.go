@@ -85,14 +85,17 @@ func within(name string, count int, size, total int64) error {
 }
 
 // readFile reads a file that was measured, and no more if it has grown.
-func readFile(folder fs.FS, name string) ([]byte, error) {
+func readFile(folder fs.FS, name string) (content []byte, err error) {
 	file, err := folder.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	content, err := io.ReadAll(io.LimitReader(file, MaxFile+1))
-	if err != nil {
+	defer func() {
+		if closed := file.Close(); err == nil {
+			err = closed
+		}
+	}()
+	if content, err = io.ReadAll(io.LimitReader(file, MaxFile+1)); err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	return content, within(name, 0, int64(len(content)), 0)
