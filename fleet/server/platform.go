@@ -25,6 +25,8 @@ type PlatformReleases struct {
 
 // NewPlatformReleases makes them by the platform's API server.
 func NewPlatformReleases(config *rest.Config) (*PlatformReleases, error) {
+	config = rest.CopyConfig(config)
+	config.Timeout = askKubernetes
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("make Kubernetes client: %w", err)

@@ -22,7 +22,6 @@ func TestReleasesAreMadeAndApprovedOnThePlatformByWhoMay(t *testing.T) {
 	creating := p.role(t, "creating", []string{"create"}, []string{"releases"})
 	approving := p.roleIn(t, fleetv1.GroupVersion.Group, "approving", []string{"approve"}, []string{"releases"})
 	p.bindIn(t, "payments", creating, serviceAccount("dev"))
-	p.bindIn(t, "nowhere", creating, serviceAccount("dev"))
 	for _, name := range []string{"dev", "lead"} {
 		p.bindIn(t, "payments", approving, serviceAccount(name))
 	}
