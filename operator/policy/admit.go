@@ -11,6 +11,7 @@ import (
 
 // Pace of looking again at what tells of itself only in part.
 const (
+	atOnce     = time.Millisecond // what had to be written down first
 	soon       = time.Second      // the commit that was just made
 	poll       = 5 * time.Second  // clusters that are under way
 	pollSlowly = 15 * time.Second // what is waited for elsewhere: a soak, the registry, the environment before

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
 )
@@ -203,6 +204,12 @@ func TestAdmit(t *testing.T) {
 			in.Environment.Spec.Freezes = []fleetv1.Freeze{freezeFor("christmas", -time.Hour, time.Hour)}
 			in.Others = append(in.Others, *release("ledger-0", 2*time.Hour, phase(fleetv1.PhaseSucceeded)))
 		}, Verdict{Word: GoOn, Reason: fleetv1.ReasonAdmitted, Message: wanted + " may be released to prod"}},
+		"what waits is looked at again when a freeze begins, which a rollback does not mind": {func(in *AdmitInput) {
+			rollback(in.Release)
+			in.Others = append(in.Others, *release("ledger-0", 2*time.Hour, phase(fleetv1.PhaseSucceeded)))
+			in.Environment.Spec.Waves = []fleetv1.Wave{{Name: "a", MaxConcurrent: ptr(intstr.FromString("many"))}}
+		}, Verdict{Word: Wait, Reason: fleetv1.ReasonWavesInvalid,
+			Message: "Environment prod, spec.waves: read maxConcurrent of wave a: invalid value for IntOrString: invalid type: string is not a percentage; it is released when that is mended"}},
 		"a rollback keeps to the branches": {func(in *AdmitInput) {
 			rollback(in.Release)
 			in.Others = append(in.Others, *release("ledger-0", 2*time.Hour, phase(fleetv1.PhaseSucceeded)))
@@ -227,6 +234,10 @@ func TestAdmit(t *testing.T) {
 		"a namespace of the platform is no team": {func(in *AdmitInput) { in.Release.Namespace = fleetv1.FluxNamespace },
 			Verdict{Word: Refuse, Reason: fleetv1.ReasonServiceInvalid,
 				Message: "Namespace flux-system belongs to the platform, not to a team: nothing is released from it; use the team's own namespace"}},
+		"a namespace that is no DNS label is no team": {func(in *AdmitInput) { in.Release.Namespace = "Payments" },
+			Verdict{Word: Refuse, Reason: fleetv1.ReasonServiceInvalid, Message: "Namespace Payments cannot be a team: its name must be a DNS label"}},
+		"a name that is no DNS label is no service": {func(in *AdmitInput) { in.Release.Spec.Service = "ledger_2" },
+			Verdict{Word: Refuse, Reason: fleetv1.ReasonServiceInvalid, Message: "spec.service ledger_2 cannot be a service: its name must be a DNS label"}},
 		"a name of 63 letters is short enough": {func(in *AdmitInput) { in.Release.Spec.Service = strings.Repeat("l", 54); in.Policies = nil },
 			Verdict{Word: GoOn, Reason: fleetv1.ReasonAdmitted, Message: wanted + " may be released to prod"}},
 		"the registry's answer for another artifact is none": {func(in *AdmitInput) { in.Artifact.ID = older },
@@ -281,6 +292,8 @@ func TestThePromotionPath(t *testing.T) {
 		"what is not known is not healthy, and waited for": {origin: Origin{Found: true, Clusters: []OriginCluster{
 			origin("a", wanted, Rollout{AsOf: now.Add(-time.Hour), Artifact: wanted, Applied: true, Available: true, Since: now.Add(-2 * time.Hour)})}},
 			want: wait(pollSlowly, fleetv1.ReasonPromotionSoaking, "%s: %s must be healthy in staging: how it is on a is not known since 2026-11-28T19:00:00Z", rule, wanted)},
+		"of what nothing was ever heard nothing is known": {origin: Origin{Found: true, Clusters: []OriginCluster{origin("a", wanted, Rollout{})}},
+			want: wait(pollSlowly, fleetv1.ReasonPromotionSoaking, "%s: %s must be healthy in staging: how it is on a is not known", rule, wanted)},
 		"what still rolls out is waited for": {origin: Origin{Found: true, Clusters: []OriginCluster{origin("a", wanted, Rollout{Known: true, Artifact: older, Applied: true, Available: true})}},
 			want: wait(pollSlowly, fleetv1.ReasonPromotionSoaking, "%s: %s must be healthy in staging: it is not yet on a (rolling out)", rule, wanted)},
 		"health since nobody knows when is not for long enough": {origin: Origin{Found: true, Clusters: []OriginCluster{origin("a", wanted, Rollout{Known: true, Artifact: wanted, Applied: true, Available: true})}},

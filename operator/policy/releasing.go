@@ -85,7 +85,11 @@ func (p *pass) failed() Step {
 		return p.seen(fleetv1.PhaseFailed).until(fleetv1.ConditionAvailable, first.Reason, text+"; there is nothing to go back to: "+p.whereabouts())
 	}
 	out := p.seen(fleetv1.PhaseReleasing).until(fleetv1.ConditionAvailable, first.Reason, text+"; what has moved goes back")
-	out.Do, out.Moves, out.Wave = RollBack, moves, first.Wave
+	out.Wave = first.Wave
+	if !p.wasFailing() { // the status has to know of it before anything is gone: it is not guessed from what is not there
+		return out.again(atOnce)
+	}
+	out.Do, out.Moves = RollBack, moves
 	out.Evidence = evidence(p, failing, moves)
 	return out.again(soon)
 }

@@ -13,7 +13,7 @@ import (
 
 // The commit of a rollback says why.
 func TestEvidence(t *testing.T) {
-	in := seen(moved("canary-1", 2*time.Minute, crashing, first), moved("canary-2", time.Minute))
+	in := seen(moved("canary-1", 2*time.Minute, crashed, first), moved("canary-2", time.Minute))
 	rollsBack(&in)
 	want := `main-4f1c9d2-a81b failed in prod, and Environment prod, spec.onFailure is RollBack.
 

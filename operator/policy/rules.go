@@ -138,7 +138,7 @@ func freeze(env *fleetv1.Environment, now time.Time) (names string, until time.T
 // untilFreeze is how long it takes until the next freeze begins, which refuses what waits. 0: none will, or it is of no matter.
 func (in AdmitInput) untilFreeze() time.Duration {
 	var out time.Duration
-	if in.isRollback() || in.Environment == nil {
+	if in.isRollback() {
 		return out
 	}
 	for _, f := range in.Environment.Spec.Freezes {

@@ -72,6 +72,13 @@ func crashing(o *on) {
 		Object: "Deployment/payments/ledger", Message: "CrashLoopBackOff: app ended with code 2", Lines: []string{"no such table", "bye"}, Since: now}}
 }
 
+// crashed is what a status says of one that was crashing when the operator looked the last time.
+func crashed(o *on) {
+	crashing(o)
+	f := o.rollout.Failure
+	o.target.State, o.target.Reason, o.target.Message, o.target.Lines = fleetv1.TargetFailed, f.Reason, f.String(), f.Lines
+}
+
 func dark(since time.Duration) func(*on) {
 	return func(o *on) { o.rollout.Known, o.rollout.AsOf = false, now.Add(-since) }
 }
