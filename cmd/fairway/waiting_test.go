@@ -135,6 +135,10 @@ func TestWaiting(t *testing.T) {
 	release := "release payments/ledger --artifact " + w.ids["1"] + " --env prod --wait"
 	begin := func(t *testing.T, kubeconfig, more string) (*waiting, string) {
 		t.Helper()
+		// Of two releases of the same second nobody can tell which is newer.
+		if err := w.Client.DeleteAllOf(t.Context(), &fleetv1.Release{}, client.InNamespace("payments")); err != nil {
+			t.Fatal(err)
+		}
 		call := w.waits(t, kubeconfig, release+more)
 		line := call.until(t, " asks for ")
 		return call, strings.TrimPrefix(strings.Fields(line)[1], "payments/")
