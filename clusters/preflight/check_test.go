@@ -288,7 +288,7 @@ func ownRights(t *testing.T, cluster *platformtest.Cluster) {
 		t.Fatal(err)
 	}
 	problems, err := Check(t.Context(), c, made(t, pairs("a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")))
-	if err == nil || !strings.Contains(err.Error(), "Fairway's own account on the cluster may not try out ConfigMap/payments/a: ") || len(problems) > 0 {
+	if err == nil || !strings.Contains(err.Error(), "the account of Fairway on the cluster may not try out ConfigMap/payments/a: ") || len(problems) > 0 {
 		t.Errorf("%v, %v", problems, err)
 	}
 }

@@ -95,16 +95,16 @@ const (
 // references are those of a kustomization file that an artifact can have.
 func references(k *types.Kustomization) []reference {
 	out := []reference{
-		{"resources", k.Resources, objects}, {"bases", k.Bases, objects}, {"components", k.Components, folder},
+		{"resources", k.Resources, objects}, {"bases", k.Bases, objects}, {"components", k.Components, folder}, //nolint:staticcheck // deprecated, and still in use
 		{"configurations", k.Configurations, document},
 	}
-	for _, each := range k.PatchesStrategicMerge {
+	for _, each := range k.PatchesStrategicMerge { //nolint:staticcheck // deprecated, and still in use
 		out = append(out, reference{"patchesStrategicMerge", []string{string(each)}, either})
 	}
 	for _, each := range k.Patches {
 		out = append(out, reference{"patches", given(each.Path), document}, reference{"patches", given(each.Patch), text})
 	}
-	for _, each := range k.PatchesJson6902 {
+	for _, each := range k.PatchesJson6902 { //nolint:staticcheck // deprecated, and still in use
 		out = append(out, reference{"patchesJson6902", given(each.Path), document}, reference{"patchesJson6902", given(each.Patch), text})
 	}
 	for _, each := range k.Replacements {

@@ -70,7 +70,7 @@ func verdict(obj target, live metav1.Object, err error) (*Problem, error) {
 	case meta.IsNoMatchError(err):
 		out = unknown(obj.Unstructured)
 	case lacksRight(err):
-		return nil, fmt.Errorf("Fairway's own account on the cluster may not try out %s: %w", obj.id, err)
+		return nil, fmt.Errorf("the account of Fairway on the cluster may not try out %s: %w", obj.id, err)
 	case !errors.As(err, &status), passing(status.Status()):
 		return nil, fmt.Errorf("try out %s: %w", obj.id, err)
 	case immutable(err) && (marked(obj, markForce, "enabled") || marked(live, markForce, "enabled")):

@@ -35,7 +35,7 @@ func releaseCompletions(sh *shell, root *cobra.Command, conn *connection) {
 			cmd.ValidArgsFunction = services
 		}
 		for name, f := range flags {
-			if cmd.LocalNonPersistentFlags().Lookup(name) != nil && !(path == "check artifact" && name == "from") {
+			if cmd.LocalNonPersistentFlags().Lookup(name) != nil && (path != "check artifact" || name != "from") {
 				cobra.CheckErr(cmd.RegisterFlagCompletionFunc(name, f))
 			}
 		}

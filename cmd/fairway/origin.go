@@ -63,7 +63,7 @@ func originOf(ctx context.Context, dir string, env func(string) string, given fl
 		ci.Branch, ci.Author = "", ""
 	}
 	if given.Branch == "" && git.Branch != "" && ci.Branch != "" && git.Branch != ci.Branch {
-		return given, &client.Error{Op: "tell the branch", Err: fmt.Errorf("Git says %s, and the CI system says %s", git.Branch, ci.Branch), Fix: "name it with --branch"}
+		return given, &client.Error{Op: "tell the branch", Err: fmt.Errorf("it is %s by Git, and %s by the CI system", git.Branch, ci.Branch), Fix: "name it with --branch"}
 	}
 	out := fleetv1.ArtifactSource{
 		Branch: cmp.Or(given.Branch, git.Branch, ci.Branch), Commit: commit, Author: cmp.Or(given.Author, git.Author, ci.Author),

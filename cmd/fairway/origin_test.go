@@ -104,7 +104,7 @@ func TestWhereFilesComeFrom(t *testing.T) {
 			want: fleetv1.ArtifactSource{Branch: "main", Commit: detachedCommit, Author: author, Repository: remote}},
 		"not when CI speaks of another commit":                     {dir: detached, env: ci("main", sha), says: "is checked out without a branch"},
 		"a detached head of no branch":                             {dir: detached, says: "is checked out without a branch"},
-		"Git and CI contradict each other":                         {dir: dir, env: ci("12/merge", commit), says: "Git says feature/fast, and the CI system says 12/merge"},
+		"Git and CI contradict each other":                         {dir: dir, env: ci("12/merge", commit), says: "it is feature/fast by Git, and 12/merge by the CI system"},
 		"without a repository, as CI says":                         {dir: bare, env: ci("main", sha), want: fleetv1.ArtifactSource{Branch: "main", Commit: sha}},
 		"without a repository, as is given":                        {dir: bare, given: fleetv1.ArtifactSource{Branch: "main", Commit: sha}, want: fleetv1.ArtifactSource{Branch: "main", Commit: sha}},
 		"without a repository, a commit that CI does not speak of": {dir: bare, env: ci("main", sha), given: fleetv1.ArtifactSource{Commit: strings.Repeat("a", 40)}, says: "without a branch"},

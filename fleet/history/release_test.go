@@ -219,7 +219,7 @@ func TestReleasesStayLongerThanTheirEvents(t *testing.T) {
 			retry(t, func() error {
 				entries, err := r.Audit(t.Context(), AuditQuery{})
 				if kept := len(entries) == 2; err != nil || kept != test.kept {
-					return fmt.Errorf("%d entries (%v), want them kept: %v", len(entries), err, test.kept)
+					return fmt.Errorf("%d entries (%w), want them kept: %v", len(entries), err, test.kept)
 				}
 				return nil
 			})

@@ -98,7 +98,7 @@ func (t *tree) kustomization(name string) {
 
 // sources are what a kustomization file includes: other folders, files of objects, and configurations of plug-ins.
 func sources(k *types.Kustomization) []string {
-	out := slices.Concat(k.Resources, k.Bases, k.Components)
+	out := slices.Concat(k.Resources, k.Bases, k.Components) //nolint:staticcheck // deprecated, and still in use
 	for _, to := range slices.Concat(k.Generators, k.Transformers, k.Validators) {
 		if !inline(to) {
 			out = append(out, to)
@@ -110,10 +110,10 @@ func sources(k *types.Kustomization) []string {
 // parts are the other files that a kustomization file refers to.
 func parts(k *types.Kustomization) []string {
 	out := slices.Concat(k.Crds, k.Configurations)
-	for _, patch := range slices.Concat(k.Patches, k.PatchesJson6902) {
+	for _, patch := range slices.Concat(k.Patches, k.PatchesJson6902) { //nolint:staticcheck // deprecated, and still in use
 		out = append(out, patch.Path)
 	}
-	for _, patch := range k.PatchesStrategicMerge {
+	for _, patch := range k.PatchesStrategicMerge { //nolint:staticcheck // deprecated, and still in use
 		if !inline(string(patch)) {
 			out = append(out, string(patch))
 		}
@@ -178,7 +178,7 @@ func (t *tree) folder(dir string) {
 		return
 	}
 	t.objects += len(k.ConfigMapGenerator) + len(k.SecretGenerator) + len(k.Generators)
-	for _, to := range slices.Concat(k.Resources, k.Bases, k.Components) {
+	for _, to := range slices.Concat(k.Resources, k.Bases, k.Components) { //nolint:staticcheck // deprecated, and still in use
 		name := path.Join(dir, to)
 		switch _, isFile := t.files[name]; {
 		case isFile:

@@ -111,10 +111,10 @@ func (t *target) settle(absent where, movedTo func(string) string) {
 
 func (p *pass) movedTo(id string) string {
 	at := p.Pointers[id]
-	switch {
-	case at.State == Absent:
+	switch at.State {
+	case Absent:
 		return "somebody took its pointer out of the config repository"
-	case at.State == Ours:
+	case Ours:
 		return fmt.Sprintf("its pointer in the config repository names %s of Release %s now", at.Artifact, at.Release)
 	}
 	return "somebody changed its pointer in the config repository by hand"

@@ -57,13 +57,13 @@ func (k *killer) do(name string, thing func() error) error {
 func (s *suite) watched(t *testing.T, k *killer) {
 	t.Helper()
 	s.restart(t)
-	s.Reconciler.Client = interceptor.NewClient(s.platform.WithWatch(t), interceptor.Funcs{
+	s.Client = interceptor.NewClient(s.platform.WithWatch(t), interceptor.Funcs{
 		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, obj client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
 			return k.do("write the status", func() error { return c.SubResource(sub).Patch(ctx, obj, patch, options...) })
 		},
 	})
-	s.Reconciler.Config = killable{s.Reconciler.Config, k}
-	s.Reconciler.Announcer = mortal{s.said, k}
+	s.Config = killable{s.Config, k}
+	s.Announcer = mortal{s.said, k}
 }
 
 // killable is a config repository.
