@@ -398,6 +398,9 @@ rules: [{apiGroups: [bank.example.com], resources: [rates], verbs: [get, list, w
 	if text, err := bank.ConfigFile(r.t.Context(), r.pointer(fleet.AWS)); err != nil || strings.Contains(text, artifact) {
 		r.t.Errorf("something was written (error %v):\n%s", err, text)
 	}
+	if err := os.Remove(filepath.Join(r.dir, "manifests", "rate.yaml")); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 func patchEnvironment(t *testing.T, name, patch string) {
