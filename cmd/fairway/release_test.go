@@ -90,6 +90,18 @@ func (w *teamwork) asked(t *testing.T) []fleetv1.Release {
 	return list.Items
 }
 
+// newer waits until what is asked for next is newer than what was asked for before: of the same second nobody can tell.
+func (w *teamwork) newer(t *testing.T) {
+	t.Helper()
+	for _, asked := range w.asked(t) {
+		select {
+		case <-time.After(time.Until(asked.CreationTimestamp.Add(time.Second))):
+		case <-t.Context().Done():
+			t.Fatal(t.Context().Err())
+		}
+	}
+}
+
 // clear deletes all Releases.
 func (w *teamwork) clear(t *testing.T) {
 	t.Helper()
@@ -205,12 +217,14 @@ func (w *teamwork) promotesAndRollsBack(t *testing.T) {
 	}
 	release(w.ids["1"], "prod", target(awsCluster, fleetv1.TargetAvailable), target(azureCluster, fleetv1.TargetAvailable))
 	release(w.ids["2"], "staging", target("staging-aws", fleetv1.TargetAvailable))
+	w.newer(t)
 	got := w.fairway(t, "promote payments/ledger --to prod -o json")
 	if got.code != 0 || !strings.HasPrefix(got.errOut, "✔ staging runs "+w.ids["2"]+"\n") || !strings.Contains(got.out, `"from": "staging"`) || !strings.Contains(got.out, `"intent": "Promote"`) {
 		t.Fatalf("%+v", got)
 	}
 	promoted := strings.Split(strings.SplitN(got.errOut, "✔ payments/", 2)[1], " ")[0]
 	w.report(t, promoted, succeeded(w.ids["2"]))
+	w.newer(t)
 	got = w.fairway(t, "rollback payments/ledger --env prod -o json")
 	if got.code != 0 || !strings.HasPrefix(got.errOut, "✔ back to "+w.ids["1"]+", which payments/ledger-") || !strings.Contains(got.out, `"intent": "Rollback"`) {
 		t.Errorf("%+v", got)
@@ -276,7 +290,7 @@ func (w *teamwork) approves(t *testing.T) {
 		"approve payments/ledger --env prod":               "✗ approve payments/" + asked.Name + ": you asked for it yourself, as fairway\n► ask someone else who may\n",
 		"approve payments/ledger":                          "✗ approve: payments/ledger is a service: say where it is released to, with --env\n",
 		"approve payments/ledger --env dev":                "✗ approve payments/ledger: no release of it waits in dev\n",
-		"approve payments/" + asked.Name + "x":             "✗ find release or service \"payments/" + asked.Name + "x\": there is none of that name\n► did you mean payments/" + asked.Name,
+		"approve payments/" + asked.Name + "x":             "✗ find release or service \"payments/" + asked.Name + "x\": there is none of that name\n► did you mean payments/ledger",
 		"approve payments/ledger --env prod --as reader":   "✗ approve payments/" + asked.Name + ": ",
 		"approve payments/ledger --env prod --as stranger": "✗ read Release payments/ledger: ",
 	} {
