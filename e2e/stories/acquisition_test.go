@@ -25,7 +25,6 @@ import (
 // A cluster that came with its own Flux is onboarded as docs/howto says, word for word: from Observe to Manage with its
 // Flux taken over. Nothing restarts, nothing changes that the survey did not announce, nobody is notified.
 func TestAnAcquiredClusterIsOnboarded(t *testing.T) {
-	t.Parallel()
 	const id = "ledger-eu1" // as the page calls it
 	began := time.Now()
 	acquired, err := bank.Bootstrapped(t.Context(), id, ledger())
