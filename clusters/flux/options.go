@@ -30,6 +30,19 @@ const (
 // notifier receives the other controllers' events.
 const notifier = "notification-controller"
 
+// applier is the controller that waits until what it applied is healthy.
+const applier = "kustomize-controller"
+
+// Flags of the controllers.
+const (
+	eventsFlag = "--events-addr="
+	gatesFlag  = "--feature-gates="
+)
+
+// cancelHealthChecks makes the applier take a newer revision at once. Else a version that never gets healthy holds up the one that
+// mends it, or its own rollback, until the health check runs out.
+const cancelHealthChecks = "CancelHealthCheckOnNewRevision=true"
+
 // officialRegistries are the image prefixes that a distribution is published with.
 var officialRegistries = []string{"ghcr.io/fluxcd/", "docker.io/fluxcd/", "fluxcd/"}
 
@@ -108,7 +121,7 @@ func (o Options) editContainers(deployment *unstructured.Unstructured) error {
 		}
 		for _, c := range containers {
 			if container, ok := c.(map[string]any); ok {
-				o.editContainer(container)
+				o.editContainer(deployment.GetName(), container)
 			}
 		}
 		if err := unstructured.SetNestedSlice(deployment.Object, containers, at...); err != nil {
@@ -118,20 +131,37 @@ func (o Options) editContainers(deployment *unstructured.Unstructured) error {
 	return nil
 }
 
-func (o Options) editContainer(container map[string]any) {
+func (o Options) editContainer(deployment string, container map[string]any) {
 	if image, ok := container["image"].(string); ok {
 		container["image"] = rewriteImage(image, o.Registry)
 	}
-	if o.installs(notifier) {
-		return
-	}
-	// Without the notifier the controllers would retry every event against nothing.
 	args, _ := container["args"].([]any)
-	for i, arg := range args {
-		if text, ok := arg.(string); ok && strings.HasPrefix(text, "--events-addr=") {
-			args[i] = "--events-addr="
+	if !o.installs(notifier) {
+		// The controllers would retry every event against nothing.
+		for i, arg := range args {
+			if text, ok := arg.(string); ok && strings.HasPrefix(text, eventsFlag) {
+				args[i] = eventsFlag
+			}
 		}
 	}
+	if deployment == applier && len(args) > 0 {
+		container["args"] = withGate(args, cancelHealthChecks)
+	}
+}
+
+// withGate adds a feature gate to a controller's arguments; one that the distribution sets itself stays as it is.
+func withGate(args []any, gate string) []any {
+	name, _, _ := strings.Cut(gate, "=")
+	for i, arg := range args {
+		text, _ := arg.(string)
+		if gates, ok := strings.CutPrefix(text, gatesFlag); ok {
+			if !strings.Contains(gates, name) {
+				args[i] = gatesFlag + strings.Trim(gates+","+gate, ",")
+			}
+			return args
+		}
+	}
+	return append(args, gatesFlag+gate)
 }
 
 // rewriteImage moves an official image to another registry. Images of a mirror's own stay.

@@ -2,6 +2,7 @@ package flux
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -101,6 +102,34 @@ func TestControllersDoNotCallANotifierThatIsNotInstalled(t *testing.T) {
 			args := container(t, objs, "source-controller")["args"].([]any)
 			if diff := cmp.Diff([]any{c.want, "--watch-all-namespaces=true"}, args); diff != "" {
 				t.Errorf("arguments (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestANewRevisionNeedNotWaitForHealthChecks(t *testing.T) {
+	objs, err := Options{}.apply(parseObjects(t, distribution(t)), Version{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"kustomize-controller": true, "source-controller": false} {
+		if args := container(t, objs, name)["args"].([]any); slices.Contains(args, any(gatesFlag+cancelHealthChecks)) != want {
+			t.Errorf("%s: %v, want the gate: %t", name, args, want)
+		}
+	}
+	for _, c := range []struct{ name, args, want string }{
+		{"no gates yet", "--log-level=info", "--log-level=info --feature-gates=CancelHealthCheckOnNewRevision=true"},
+		{"others stay", "--feature-gates=A=true --x", "--feature-gates=A=true,CancelHealthCheckOnNewRevision=true --x"},
+		{"an empty list", "--feature-gates=", "--feature-gates=CancelHealthCheckOnNewRevision=true"},
+		{"who decided keeps it", "--feature-gates=CancelHealthCheckOnNewRevision=false", "--feature-gates=CancelHealthCheckOnNewRevision=false"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var args []any
+			for _, arg := range strings.Fields(c.args) {
+				args = append(args, arg)
+			}
+			if got := fmt.Sprint(withGate(args, cancelHealthChecks)); got != "["+c.want+"]" {
+				t.Errorf("arguments %s, want %s", got, c.want)
 			}
 		})
 	}

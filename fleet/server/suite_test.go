@@ -156,6 +156,17 @@ func (p *platform) status(t *testing.T, path, token string) int {
 	return resp.StatusCode
 }
 
+// opens waits until a path may be read: Kubernetes knows a new binding a moment after it is made.
+func (p *platform) opens(t *testing.T, path, token string) {
+	t.Helper()
+	retry(t, func() error {
+		if got := p.status(t, path, token); got != http.StatusOK {
+			return fmt.Errorf("%s: %d, want 200", path, got)
+		}
+		return nil
+	})
+}
+
 func TestKubernetesDecidesWhoMaySee(t *testing.T) {
 	p := newPlatform(t)
 	p.publishDeployments(t, "a", "ledger")
@@ -199,6 +210,7 @@ func TestKubernetesDecidesWhoMaySee(t *testing.T) {
 	t.Run("rights on one resource open only that", func(t *testing.T) {
 		token := p.account(t, "narrow")
 		p.bind(t, p.role(t, "narrow", []string{"list"}, []string{"episodes"}), serviceAccount("narrow"))
+		p.opens(t, "/api/v1/episodes", token)
 		for _, path := range paths {
 			want := http.StatusForbidden
 			if path == "/api/v1/episodes" {
@@ -212,6 +224,7 @@ func TestKubernetesDecidesWhoMaySee(t *testing.T) {
 	t.Run("a right in a team's namespace opens that team only", func(t *testing.T) {
 		token := p.account(t, "developer")
 		p.bindIn(t, "payments", everything, serviceAccount("developer"))
+		p.opens(t, "/api/v1/services?team=payments", token)
 		for path, want := range map[string]int{
 			"/api/v1/services?team=payments": 200, "/api/v1/events?team=payments": 200, "/api/v1/services/payments/ledger": 200,
 			"/api/v1/releases?team=payments": 200, "/api/v1/releases/payments/ledger-1": 200, "/api/v1/artifacts?team=payments": 200,

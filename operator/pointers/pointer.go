@@ -23,7 +23,8 @@ type Pointer struct {
 	Digest                 string // of the artifact, "sha256:…"; may be empty
 }
 
-// How Flux works on a service. A new pointer waits until the health check of the one before has ended: what never gets
+// How Flux works on a service. Fairway's Flux takes a new pointer at once; a Flux of the cluster's own may wait until the health
+// check of the one before has ended (its feature gate CancelHealthCheckOnNewRevision is off by default), and then what never gets
 // healthy holds up its own rollback for as long as the timeout. A check that ran out of it is made again.
 const (
 	interval      = 10 * time.Minute

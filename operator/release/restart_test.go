@@ -23,15 +23,17 @@ import (
 // errKilled is what a process that was killed gets for everything that it still tries.
 var errKilled = errors.New("the operator is killed")
 
-// killer ends the operator at one of the things that it does to the world outside: just before it, or just after it, when nobody learns
-// any more that it is done.
+// killer ends the operator just after one of the things that it does to the world outside, when nobody learns any more that it is done.
+// That is also just before the next one: a process that is killed leaves nothing but what it has done.
 type killer struct {
-	mu    sync.Mutex
-	at    int // the thing's number, from 1; 0: never
-	after bool
-	done  []string // what was done, or would have been
-	dead  bool
+	mu   sync.Mutex
+	at   int      // the thing's number, from 1; 0: before the first
+	done []string // what was done, or would have been
+	dead bool
 }
+
+// never is nobody's killer.
+const never = -1
 
 // do does a thing, unless the operator is dead or dies of it.
 func (k *killer) do(name string, thing func() error) error {
@@ -41,14 +43,16 @@ func (k *killer) do(name string, thing func() error) error {
 		return errKilled
 	}
 	k.done = append(k.done, name)
-	if len(k.done) != k.at {
-		return thing()
-	}
-	k.dead = true
-	if k.after {
+	switch k.at {
+	case 0:
+		k.dead = true
+	case len(k.done):
+		k.dead = true
 		if err := thing(); err != nil {
 			return err
 		}
+	default:
+		return thing()
 	}
 	return errKilled
 }
@@ -109,7 +113,7 @@ func (s *suite) life(t *testing.T, team string, k *killer, fails bool) outcome {
 	old := s.push(t, team, "ledger", manifests("ledger", "1"))
 	first := s.ask(t, team, "first", fleetv1.ReleaseSpec{Service: "ledger", Artifact: old, Environment: "prod"})
 	if fails { // what it goes back to has been released by an operator that nobody kills
-		s.watched(t, &killer{})
+		s.watched(t, &killer{at: never})
 		s.phase(t, first, fleetv1.PhaseSucceeded)
 		s.watched(t, k)
 	}
@@ -129,7 +133,7 @@ func (s *suite) untilOver(t *testing.T, obj *fleetv1.Release, k *killer, meanwhi
 		_, err := s.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(obj)})
 		dead := k.dead
 		if dead {
-			k = &killer{}
+			k = &killer{at: never}
 			s.watched(t, k)
 		} else if err != nil {
 			t.Fatal(err)
@@ -183,24 +187,20 @@ func (s *suite) restarts(t *testing.T) {
 	for name, fails := range map[string]bool{"that succeeds": false, "that is taken back": true} {
 		t.Run("a release "+name, func(t *testing.T) {
 			team := fmt.Sprintf("kill-%t", fails)
-			calm := &killer{}
+			calm := &killer{at: never}
 			want := s.life(t, team, calm, fails)
 			t.Logf("it does: %s", strings.Join(calm.done, ", "))
-			for at := range calm.done {
-				for _, after := range []bool{false, true} {
-					when := map[bool]string{false: "before", true: "after"}[after]
-					t.Run(fmt.Sprintf("killed %s %d: %s", when, at+1, calm.done[at]), func(t *testing.T) {
-						team := fmt.Sprintf("%s-%d-%s", team, at+1, when)
-						k := &killer{at: at + 1, after: after}
-						have := s.life(t, team, k, fails)
-						if !k.dead {
-							t.Fatal("nobody was killed")
-						}
-						if diff := cmp.Diff(want, have); diff != "" {
-							t.Errorf("what came of it (-want +have):\n%s", diff)
-						}
-					})
-				}
+			for at, what := range append([]string{"nothing"}, calm.done...) {
+				t.Run(fmt.Sprintf("killed after %d: %s", at, what), func(t *testing.T) {
+					k := &killer{at: at}
+					have := s.life(t, fmt.Sprintf("%s-%d", team, at), k, fails)
+					if !k.dead {
+						t.Fatal("nobody was killed")
+					}
+					if diff := cmp.Diff(want, have); diff != "" {
+						t.Errorf("what came of it (-want +have):\n%s", diff)
+					}
+				})
 			}
 		})
 	}
