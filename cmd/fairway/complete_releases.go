@@ -11,7 +11,7 @@ import (
 )
 
 // releaseVerbs are the commands about releases, by the first word of their paths.
-var releaseVerbs = []string{"release", "promote", "rollback", "approve", "status", "history", "policy", "check artifact"}
+var releaseVerbs = []string{"release", "promote", "rollback", "approve", "status", "history", "audit", "policy", "check artifact"}
 
 // releaseCompletions makes the commands about releases offer what the platform and the registry know. What
 // cannot be asked offers nothing.

@@ -171,6 +171,20 @@ func services() rest.ServiceList {
 	}}
 }
 
+func audit() rest.AuditList {
+	entry := rest.AuditEntry{
+		Artifact: "main-4f1c9d2-a81b", Team: "payments", Service: "ledger", Environment: "prod", Cluster: "prod-azure-eu1",
+		Source:  rest.ArtifactSource{Branch: "main", Commit: "4f1c9d2a0b1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e", Author: "Ada <ada@example.com>", CI: "https://ci.example.com/42"},
+		Release: "payments/ledger-7k2x9", Phase: "Succeeded", Intent: "Promote", From: "staging", RequestedBy: "dev@example.com", RequestedAt: before(2 * time.Hour),
+		Approvals: []rest.Approval{{By: "colleague@example.com", At: before(time.Hour)}}, Commit: "main@sha1:0c1d2e3f4a5b6c7d8e9f0a1b2c3d4e5f6a7b8c9d",
+		State: "Healthy", Previous: "main-1a2b3c4-d5e6", MovedAt: before(50 * time.Minute), AvailableAt: before(49 * time.Minute),
+	}
+	failed := entry
+	failed.Cluster, failed.State, failed.AvailableAt, failed.Release = "prod-aws-eu1", "RolledBack", time.Time{}, "payments/ledger-2b3c4"
+	failed.Approvals, failed.Comment, failed.RollbackCommit = []rest.Approval{}, "hotfix", "main@sha1:9c1d2e3f4a5b6c7d8e9f0a1b2c3d4e5f6a7b8c9d"
+	return rest.AuditList{Page: page(2), Items: []rest.AuditEntry{entry, failed}}
+}
+
 func unowned() rest.UnownedList {
 	return rest.UnownedList{Page: page(3), Items: []rest.Unowned{
 		{Cluster: "acquired-1", Environment: "staging", Object: "CronJob/shop/report", Status: rest.Ready, Since: before(time.Hour), AsOf: before(9 * time.Second)},

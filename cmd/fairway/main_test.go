@@ -62,7 +62,7 @@ type fakeHub struct {
 func startHub(t *testing.T) *fakeHub {
 	t.Helper()
 	h := &fakeHub{bodies: map[string]any{
-		"/api/v1/clusters": clusters(), "/api/v1/services": services(), "/api/v1/episodes": episodes(), "/api/v1/unowned": unowned(), "/api/v1/events": events(t),
+		"/api/v1/clusters": clusters(), "/api/v1/services": services(), "/api/v1/episodes": episodes(), "/api/v1/unowned": unowned(), "/api/v1/audit": audit(), "/api/v1/events": events(t),
 		"/api/v1/clusters/prod-azure-eu1": degraded(), "/api/v1/clusters/prod-aws-us1": silent(), "/api/v1/clusters/prod-aws-eu1": healthy(),
 		"/api/v1/clusters/dev-azure":             joining(),
 		"/api/v1/episodes/" + openEpisode().ID:   rest.EpisodeDetail{Episode: openEpisode(), Similar: similar()},
@@ -160,6 +160,9 @@ func TestOutputs(t *testing.T) {
 		"timeline.md":                "timeline --around 2026-11-22T08:00:00Z -o markdown",
 		"timeline.yaml":              "timeline --around 0193a7c1-0000-7000-8000-000000000001 -o yaml",
 		"episodes.txt":               "episodes --resolved",
+		"audit.txt":                  "audit payments/ledger --env prod",
+		"audit-wide.txt":             "audit --artifact main-4f1c9d2-a81b -o wide",
+		"audit.json":                 "audit --limit 0 -o json",
 		"version.txt":                "version",
 		"version.json":               "version -o json",
 	} {

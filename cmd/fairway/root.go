@@ -56,6 +56,7 @@ func releasing(sh *shell, conn *connection) []*cobra.Command {
 		newApprove(sh, conn),
 		newStatus(sh, conn, hub(conn, func(c *client.Client) serviceLister { return c })),
 		newHistory(sh, conn),
+		newAudit(sh, conn, hub(conn, func(c *client.Client) auditor { return c })),
 		newPolicy(sh, conn),
 	}
 }

@@ -3,11 +3,13 @@ package stories
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/fairway-dev/fairway/api/rest"
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
 	"github.com/fairway-dev/fairway/e2e/fleet"
 )
@@ -245,6 +248,7 @@ func (r *releaser) pushToProdAndBack() {
 	r.runs(second, fleet.Acquired)
 	r.t.Logf("fairway status:\n%s", r.must(developer, "status"))
 	r.t.Logf("fairway history:\n%s", r.must(developer, "history"))
+	r.audits(second, fleet.Prod, fleet.AWS, fleet.Azure)
 	r.t.Logf("what was typed:\n%s", strings.Join(r.log, "\n"))
 	for _, line := range r.log {
 		if word := cloudWords.FindString(line); word != "" {
@@ -274,6 +278,31 @@ func (r *releaser) promote(artifact string) {
 		r.t.Errorf("the waves did not wait for each other: %+v, then %+v", canary, rest)
 	}
 	r.t.Logf("from the promotion to prod in health: %s", time.Since(began).Round(100*time.Millisecond))
+}
+
+// audits: of an artifact that was promoted the history says who wrote, released and approved it, and when each cluster ran it in health.
+func (r *releaser) audits(artifact, environment string, clusters ...string) {
+	r.t.Helper()
+	commit := strings.Split(artifact, "-")[1]
+	query := []string{"audit", "--artifact", artifact, "--env", environment}
+	r.t.Logf("fairway audit:\n%s", r.must(colleague, query...))
+	var found rest.AuditList
+	if err := json.Unmarshal([]byte(r.must(colleague, append(query, "-o", "json")...)), &found); err != nil {
+		r.t.Fatal(err)
+	}
+	var have []string
+	for _, e := range found.Items {
+		have = append(have, e.Cluster)
+		if !strings.HasPrefix(e.Source.Commit, commit) || !strings.Contains(e.Source.Author, developer) || e.RequestedBy != developer ||
+			len(e.Approvals) != 1 || e.Approvals[0].By != colleague || e.AvailableAt.IsZero() || e.AvailableAt.Before(e.MovedAt) || e.Commit == "" {
+			r.t.Errorf("the audit of %s does not tell all: %+v", artifact, e)
+		}
+	}
+	slices.Sort(have)
+	slices.Sort(clusters)
+	if !slices.Equal(have, clusters) {
+		r.t.Errorf("the audit of %s is of %q, want %q", artifact, have, clusters)
+	}
 }
 
 // crashes releases a version that exits on start to prod, where the first wave is to fail, and returns the release.
