@@ -30,6 +30,7 @@ var measurements = []measurement{
 	{"view-memory", viewMemory},
 	{"agent-memory", agentMemory},
 	{"operator", operator},
+	{"releases", releases},
 	{"onboarding", onboarding},
 	{"hub-memory", hubMemory},
 	{"latency", latency},

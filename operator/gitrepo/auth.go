@@ -23,6 +23,12 @@ const (
 	KeyKnownHosts = "known_hosts"
 )
 
+// Keys of Auth that Flux does not know: what commits are signed with.
+const (
+	KeySigning         = "signingKey" // a private key of SSH or OpenPGP, as their tools write it
+	KeySigningPassword = "signingKeyPassword"
+)
+
 const sshTimeout = 10 * time.Second
 
 // Auth is the data of the Secret that a Flux GitRepository refers to; nil for a public repository.

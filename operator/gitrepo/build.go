@@ -3,7 +3,6 @@ package gitrepo
 import (
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -22,7 +21,6 @@ func (o *objects) rewrite(tree plumbing.Hash, edits map[string]Edit) (plumbing.H
 		if entries, err = o.tree(tree); err != nil {
 			return tree, err
 		}
-		entries = slices.Clone(entries)
 	}
 	files, folders := split(edits)
 	for name, edit := range files {
@@ -40,8 +38,7 @@ func (o *objects) rewrite(tree plumbing.Hash, edits map[string]Edit) (plumbing.H
 	if len(entries) == 0 {
 		return plumbing.ZeroHash, nil
 	}
-	sort.Sort(object.TreeEntrySorter(entries))
-	return o.encode(&object.Tree{Entries: entries})
+	return o.put(plumbing.TreeObject, encodeTree(entries))
 }
 
 // split divides edits into those of a folder's own files and those of each folder in it.
@@ -72,12 +69,10 @@ func (o *objects) writeFile(entries []object.TreeEntry, name string, edit Edit) 
 	case edit.Delete:
 		return entries, nil
 	}
-	blob := &plumbing.MemoryObject{}
-	blob.SetType(plumbing.BlobObject)
-	if _, err := blob.Write(edit.Content); err != nil {
-		return nil, fmt.Errorf("store %s: %w", edit.Path, err)
+	hash, err := o.put(plumbing.BlobObject, edit.Content)
+	if err != nil {
+		return nil, err
 	}
-	hash := o.put(blob)
 	if at >= 0 {
 		entries[at].Hash = hash
 		return entries, nil
@@ -123,19 +118,6 @@ func onlyDeletes(edits map[string]Edit) bool {
 
 func index(entries []object.TreeEntry, name string) int {
 	return slices.IndexFunc(entries, func(e object.TreeEntry) bool { return e.Name == name })
-}
-
-// encoder is a commit or a tree.
-type encoder interface {
-	Encode(plumbing.EncodedObject) error
-}
-
-func (o *objects) encode(what encoder) (plumbing.Hash, error) {
-	out := &plumbing.MemoryObject{}
-	if err := what.Encode(out); err != nil {
-		return plumbing.ZeroHash, fmt.Errorf("encode %T: %w", what, err)
-	}
-	return o.put(out), nil
 }
 
 // checkEdits is the edits by their paths, which are checked. Of two edits of a path the last one counts.

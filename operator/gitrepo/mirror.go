@@ -17,6 +17,8 @@ const (
 	// maxBranch is the size, in bytes, of the files and folders of a branch that are held: a config
 	// repository has text.
 	maxBranch = 512 << 20
+	// maxNews is how much of it is fetched onto what is held already: beyond that all of it is, without its history.
+	maxNews = 64 << 20
 	// fetchTimeout bounds one fetch.
 	fetchTimeout = time.Minute
 )
@@ -24,8 +26,8 @@ const (
 // Mirror holds the newest known commit of a branch, with its files and without its history. A fetch
 // gets what is new only. It is safe for concurrent use: one fetch goes on at a time.
 type Mirror struct {
-	turn chan struct{}        // held by who fetches
-	kept atomic.Pointer[held] // written by who has the turn
+	turn chan struct{} // held by who fetches
+	kept atomic.Pointer[held]
 }
 
 // held is what a Mirror has; zero: nothing.
@@ -62,34 +64,50 @@ func (m *Mirror) Fetch(ctx context.Context, from Remote) (*Snapshot, error) {
 	}
 	have := m.Held(from.URL, from.Branch)
 	snapshot, err := fetch(ctx, from, have)
-	if err != nil && have != nil && !explained(err) {
-		// Not every server gets on with go-git when something is known already: all of it, then.
+	if err != nil && have != nil && (!explained(err) || errors.Is(err, ErrTooLarge)) {
+		// Not every server gets on with go-git when something is known already, and after a forced push it may send a long history: all
+		// of the branch, then, and nothing of what was before.
 		snapshot, err = fetch(ctx, from, nil)
 	}
 	if err != nil {
 		return nil, err
 	}
-	m.kept.Store(&held{url: from.URL, branch: from.Branch, snapshot: snapshot})
+	m.hold(from, snapshot)
 	return snapshot, nil
 }
 
-// advance makes a commit that was pushed what is held, so that the next fetch gets nothing twice.
-func (m *Mirror) advance(to Remote, snapshot *Snapshot) {
-	m.turn <- struct{}{}
-	m.kept.Store(&held{url: to.URL, branch: to.Branch, snapshot: snapshot})
-	<-m.turn
+func (m *Mirror) hold(of Remote, snapshot *Snapshot) {
+	m.kept.Store(&held{url: of.URL, branch: of.Branch, snapshot: snapshot})
 }
 
-// fetch gets what a branch has that a snapshot lacks; nil lacks everything.
+// at is what is held, if that is the commit, and the newest commit otherwise.
+func (m *Mirror) at(ctx context.Context, from Remote, commit plumbing.Hash) (*Snapshot, error) {
+	if have := m.Held(from.URL, from.Branch); have != nil && have.hash == commit {
+		return have, nil
+	}
+	return m.Fetch(ctx, from)
+}
+
+// advance makes a commit that was pushed what is held, so that the next fetch gets nothing twice.
+func (m *Mirror) advance(to Remote, snapshot *Snapshot) error {
+	var err error
+	if snapshot.objects, err = snapshot.objects.settled(snapshot.hash); err == nil {
+		m.hold(to, snapshot)
+	}
+	return err
+}
+
+// fetch gets what a branch has that a snapshot lacks, with the commits in between: a server that is asked for the last one only sends all
+// that is in it, whatever is known. What it leaves out since it takes it for known, and is not, is an error. nil lacks everything.
 func fetch(ctx context.Context, from Remote, have *Snapshot) (*Snapshot, error) {
 	method, err := from.Auth.method(from.URL)
 	if err != nil {
 		return nil, err
 	}
 	known := over(nil)
-	store := &bounded{Storage: memory.NewStorage(), left: maxBranch}
+	store, depth := &bounded{Storage: memory.NewStorage(), left: maxBranch}, 1
 	if have != nil {
-		known = have.objects
+		known, store.left, depth = have.objects, maxNews, 0
 		if err := store.knows(from, have); err != nil {
 			return nil, err
 		}
@@ -97,7 +115,7 @@ func fetch(ctx context.Context, from Remote, have *Snapshot) (*Snapshot, error) 
 	remote := git.NewRemote(store, &config.RemoteConfig{Name: "origin", URLs: []string{from.URL}})
 	_, err = within(ctx, func() (struct{}, error) {
 		return struct{}{}, remote.FetchContext(ctx, &git.FetchOptions{
-			RemoteName: "origin", Depth: 1, Tags: git.NoTags,
+			RemoteName: "origin", Depth: depth, Tags: git.NoTags,
 			RefSpecs: []config.RefSpec{config.RefSpec("+" + from.ref() + ":" + from.ref())},
 			Auth:     method, CABundle: from.Auth[KeyCA], ClientCert: from.Auth[KeyClientCert], ClientKey: from.Auth[KeyClientKey],
 		})
@@ -143,9 +161,7 @@ func (b *bounded) knows(from Remote, have *Snapshot) error {
 		return err
 	}
 	_, err = b.SetEncodedObject(commit)
-	return errors.Join(err,
-		b.SetReference(plumbing.NewHashReference(from.ref(), have.hash)),
-		b.SetShallow([]plumbing.Hash{have.hash}))
+	return errors.Join(err, b.SetReference(plumbing.NewHashReference(from.ref(), have.hash)))
 }
 
 // snapshot is what was fetched, over what was known.
@@ -154,9 +170,12 @@ func (b *bounded) snapshot(from Remote, known *objects) (*Snapshot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find branch that was fetched: %w", err)
 	}
-	whole, err := (&objects{base: known, own: b.Objects}).closure(ref.Hash())
-	if err != nil {
+	all := &objects{base: known, own: b.Objects}
+	if err := all.complete(ref.Hash(), known); err != nil {
 		return nil, err
 	}
-	return newSnapshot(from.Branch, ref.Hash(), whole)
+	if all, err = all.settled(ref.Hash()); err != nil {
+		return nil, err
+	}
+	return newSnapshot(from.Branch, ref.Hash(), all)
 }

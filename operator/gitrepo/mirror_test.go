@@ -61,15 +61,67 @@ func TestMirror(t *testing.T) {
 			t.Errorf("%s is the same: not %t", path, want)
 		}
 	}
-	if len(three.objects.own) != 9 { // 1 commit, 5 trees, 3 files: nothing that was before
-		t.Errorf("%d objects are held", len(three.objects.own))
-	}
 	if err := fstest.TestFS(three, "clusters/a/one.yaml", "clusters/a/two.yaml", "platform/base/three.yaml"); err != nil {
 		t.Error(err)
 	}
 	gittest.Git(t, dir, "update-ref", "refs/heads/main", one.hash.String()) // somebody forces the branch back
-	if back := fetch(); back.hash != one.hash {
+	back := fetch()
+	if back.hash != one.hash {
 		t.Errorf("fetched %s", back.hash)
+	}
+	if err := fstest.TestFS(back, "clusters/a/one.yaml"); err != nil {
+		t.Error(err)
+	}
+}
+
+// What is no longer in the branch is let go of.
+func TestAMirrorStaysSmall(t *testing.T) {
+	from, dir := server(t)
+	m := NewMirror()
+	stranger := gittest.Stranger{Dir: dir}
+	for range 2*maxLayers + 3 {
+		if err := stranger.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s, err := m.Fetch(t.Context(), from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		held := 0
+		for layer := s.objects; layer != nil; layer = layer.base {
+			held += len(layer.own)
+		}
+		if held > 4*maxLayers { // a commit, its tree, a file, and the commit that it is on
+			t.Fatalf("%d objects are held", held)
+		}
+	}
+}
+
+// A server that takes the history of what is held for known leaves out what is in it, also what is not held.
+func TestAFetchIsWhole(t *testing.T) {
+	from, dir := server(t)
+	m := NewMirror()
+	gittest.Commit(t, dir, map[string]string{"clusters/a/one.yaml": "old", "other": "1"})
+	old := gittest.Git(t, dir, "rev-parse", "main")
+	gittest.Commit(t, dir, map[string]string{"clusters/a/one.yaml": "new"})
+	if _, err := m.Fetch(t.Context(), from); err != nil {
+		t.Fatal(err)
+	}
+	tree := gittest.Git(t, dir, "rev-parse", old+"^{tree}")
+	for _, parents := range [][]string{{"-p", old}, {"-p", old, "-p", "main"}, {"-p", "main"}} { // forced to a fork, a merge that takes back, a revert
+		commit := gittest.Git(t, dir, append([]string{"commit-tree", tree, "-m", "back"}, parents...)...)
+		gittest.Git(t, dir, "update-ref", "refs/heads/main", commit)
+		s, err := m.Fetch(t.Context(), from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := fs.ReadFile(s, "clusters/a/one.yaml"); err != nil || string(got) != "old" {
+			t.Errorf("%v: %q, %v", parents, got, err)
+		}
+		gittest.Commit(t, dir, map[string]string{"clusters/a/one.yaml": "new " + commit})
+		if _, err := m.Fetch(t.Context(), from); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -10,31 +10,83 @@ import (
 	"unicode"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/transport"
-	"github.com/go-git/go-git/v5/storage/memory"
 )
 
 // errBranchMoved: the branch is not at the commit that was built on.
 var errBranchMoved = errors.New("the branch has moved")
 
-// push moves a branch from the commit old to the commit new, whose objects are those of fresh. The
-// server does it only while the branch is at old: it is never forced. errBranchMoved says that it is
-// not; other errors wrap those of this package.
-func push(ctx context.Context, to Remote, old, new plumbing.Hash, fresh *objects) error {
-	said := &words{}
-	report, err := within(ctx, func() (*packp.ReportStatus, error) { return send(ctx, to, old, new, fresh, said) })
+// pushing is a push that has begun: the server has said where the branch is.
+type pushing struct {
+	to           Remote
+	head         plumbing.Hash // of the branch; zero: it is not there
+	session      transport.ReceivePackSession
+	capabilities *capability.List
+}
+
+// begin begins a push. Errors wrap those of this package. What is returned is to be ended in any case.
+func begin(ctx context.Context, to Remote) (*pushing, error) {
+	ctx, cancel := context.WithTimeout(ctx, pushTimeout)
+	defer cancel()
+	p, err := within(ctx, func() (*pushing, error) {
+		session, err := to.connect()
+		if err != nil {
+			return nil, err
+		}
+		p := &pushing{to: to, session: session}
+		advertised, err := session.AdvertisedReferencesContext(ctx)
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			p.end()
+			return nil, err
+		}
+		p.head, p.capabilities = advertised.References[to.ref().String()], advertised.Capabilities
+		return p, nil
+	})
 	switch {
-	case errors.Is(err, errBranchMoved):
-		return err
-	case report != nil && report.Error() != nil:
-		return refused(to, said.join(reason(report)))
 	case errors.Is(err, transport.ErrAuthorizationFailed):
-		return refused(to, "the credentials may not write: check what the Fleet's writeSecretRef may do")
+		return &pushing{}, refused(to, "the credentials may not write: check what the Fleet's writeSecretRef may do")
 	case err != nil:
-		return explain(to.URL, err)
+		return &pushing{}, explain(to.URL, err)
+	}
+	return p, nil
+}
+
+// end ends a push. Of one that nothing was sent with there is nothing to be told.
+func (p *pushing) end() {
+	if p.session != nil {
+		p.session.Close()
+		p.session = nil
+	}
+}
+
+// send moves the branch from the commit old to the commit new, whose objects are those of fresh. The
+// server does it only while the branch is at old: it is never forced. errBranchMoved says that it is
+// not; other errors wrap those of this package. It can be called again.
+func (p *pushing) send(ctx context.Context, old, new plumbing.Hash, fresh *objects) error {
+	if p.head != old && !p.to.stateless() {
+		// The server remembers what it said, and begins anew.
+		p.end()
+		again, err := begin(ctx, p.to)
+		if err != nil {
+			return err
+		}
+		if *p = *again; p.head != old {
+			return errBranchMoved
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, pushTimeout)
+	defer cancel()
+	said, now := &words{}, *p // which stays as it is, should this not be waited for
+	report, err := within(ctx, func() (*packp.ReportStatus, error) { return now.receive(ctx, old, new, fresh, said) })
+	switch {
+	case report != nil && report.Error() != nil:
+		return refused(p.to, said.join(reason(report)))
+	case errors.Is(err, transport.ErrAuthorizationFailed):
+		return refused(p.to, "the credentials may not write: check what the Fleet's writeSecretRef may do")
+	case err != nil:
+		return explain(p.to.URL, err)
 	}
 	return nil
 }
@@ -43,55 +95,26 @@ func refused(to Remote, why string) error {
 	return fmt.Errorf("%w: %s, branch %s: %s", ErrRefused, redact(to.URL), to.Branch, why)
 }
 
-// send is the conversation with git receive-pack. A report tells of a push that the server looked at.
-func send(ctx context.Context, to Remote, old, new plumbing.Hash, fresh *objects, said *words) (_ *packp.ReportStatus, err error) {
-	session, err := to.connect()
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if closed := session.Close(); err == nil && closed != nil && !errors.Is(closed, io.EOF) {
-			err = fmt.Errorf("end push: %w", closed)
-		}
-	}()
-	advertised, err := session.AdvertisedReferencesContext(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if advertised.References[to.ref().String()] != old {
-		return nil, errBranchMoved
-	}
-	request := packp.NewReferenceUpdateRequestFromCapabilities(advertised.Capabilities)
-	if advertised.Capabilities.Supports(capability.Sideband64k) {
+// receive is the rest of the conversation with git receive-pack. A report tells of a push that the server looked at.
+func (p pushing) receive(ctx context.Context, old, new plumbing.Hash, fresh *objects, said *words) (_ *packp.ReportStatus, err error) {
+	request := packp.NewReferenceUpdateRequestFromCapabilities(p.capabilities)
+	if p.capabilities.Supports(capability.Sideband64k) {
 		if err := request.Capabilities.Set(capability.Sideband64k); err != nil {
 			return nil, err
 		}
 		request.Progress = said
 	}
-	request.Commands = []*packp.Command{{Name: to.ref(), Old: old, New: new}}
-	pack, err := fresh.pack(!advertised.Capabilities.Supports(capability.OFSDelta))
+	request.Commands = []*packp.Command{{Name: p.to.ref(), Old: old, New: new}}
+	pack, err := fresh.pack()
 	if err != nil {
 		return nil, err
 	}
 	request.Packfile = io.NopCloser(pack)
-	return session.ReceivePack(ctx, request)
-}
-
-// pack is the objects of its own as a packfile.
-func (o *objects) pack(refDeltas bool) (*bytes.Buffer, error) {
-	store := memory.NewStorage()
-	hashes := make([]plumbing.Hash, 0, len(o.own))
-	for hash, obj := range o.own {
-		if _, err := store.SetEncodedObject(obj); err != nil {
-			return nil, fmt.Errorf("pack %s: %w", hash, err)
-		}
-		hashes = append(hashes, hash)
+	report, err := p.session.ReceivePack(ctx, request)
+	if closed := p.session.Close(); err == nil && closed != nil && !errors.Is(closed, io.EOF) {
+		err = fmt.Errorf("end push: %w", closed)
 	}
-	out := &bytes.Buffer{}
-	if _, err := packfile.NewEncoder(out, store, refDeltas).Encode(hashes, 0); err != nil {
-		return nil, fmt.Errorf("pack objects: %w", err)
-	}
-	return out, nil
+	return report, err
 }
 
 // reason is what a server says of a push that it refused.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/transport"
@@ -30,7 +31,12 @@ func (r Remote) Key() string {
 	return fmt.Sprintf("%s\n%s\n%x", r.URL, r.Branch, sum.Sum(nil))
 }
 
-// connect prepares a push; it asks nothing of the server yet.
+// stateless says whether each request is a conversation of its own.
+func (r Remote) stateless() bool {
+	return strings.HasPrefix(r.URL, "http://") || strings.HasPrefix(r.URL, "https://")
+}
+
+// connect prepares a push.
 func (r Remote) connect() (transport.ReceivePackSession, error) {
 	method, err := r.Auth.method(r.URL)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"os/exec"
 	"path/filepath"
@@ -42,7 +43,7 @@ func sshAuth(t *testing.T, address net.Addr) Auth {
 	return Auth{KeyIdentity: identity, KeyKnownHosts: []byte(knownhosts.Line([]string{address.String()}, host.PublicKey()))}
 }
 
-// sshServer serves repositories by git upload-pack to who has the key.
+// sshServer serves repositories by git upload-pack and receive-pack to who has the key.
 func sshServer(t *testing.T, host ssh.Signer, user ssh.PublicKey) net.Addr {
 	t.Helper()
 	config := &ssh.ServerConfig{PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
@@ -88,8 +89,8 @@ func serveSSH(conn net.Conn, config *ssh.ServerConfig) {
 				continue
 			}
 			_ = request.Reply(true, nil)
-			path := strings.Trim(strings.TrimPrefix(body.Command, "git-upload-pack "), "'")
-			command := exec.Command("git", "upload-pack", path)
+			service, path, _ := strings.Cut(body.Command, " ")
+			command := exec.Command("git", strings.TrimPrefix(service, "git-"), strings.Trim(path, "'"))
 			command.Stdout, command.Stderr = channel, channel.Stderr()
 			if stdin, err := command.StdinPipe(); err == nil {
 				go func() { _, _ = io.Copy(stdin, channel); stdin.Close() }()
@@ -135,6 +136,38 @@ func TestHeadOverSSH(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A server that remembers the branch of a conversation is asked anew when somebody else has pushed.
+func TestPushOverSSH(t *testing.T) {
+	root, _ := gittest.Repositories(t)
+	dir := filepath.Join(root, "config.git")
+	host, _ := newKey(t)
+	user, identity := newKey(t)
+	address := sshServer(t, host, user.PublicKey())
+	to := Remote{URL: "ssh://git@" + address.String() + dir, Branch: "main", Auth: Auth{
+		KeyIdentity: identity, KeyKnownHosts: []byte(knownhosts.Line([]string{address.String()}, host.PublicKey()) + "\n")}}
+	w := startWriter(t)
+	stranger := gittest.Stranger{Dir: dir}
+	for _, path := range []string{"one", "two"} {
+		meanwhile := 2
+		_, err := w.Submit(t.Context(), to, Change{Message: Message{Subject: path}, Edit: func(fs.FS) ([]Edit, error) {
+			if meanwhile--; meanwhile >= 0 {
+				if err := stranger.Commit(t.Context()); err != nil {
+					return nil, err
+				}
+			}
+			return []Edit{{Path: path, Content: []byte(path)}}, nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := "two\nstranger 4\nstranger 3\none\nstranger 2\nstranger 1\nfirst"
+	if got := gittest.Git(t, dir, "log", "--format=%s", "main"); got != want {
+		t.Errorf("history:\n%s", got)
+	}
+	gittest.Git(t, dir, "fsck", "--strict", "--full")
 }
 
 func TestKnownHosts(t *testing.T) {

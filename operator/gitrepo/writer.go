@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -13,8 +14,12 @@ import (
 const (
 	// maxBatch is how many changes go out in one push.
 	maxBatch = 64
-	// attempts is how often a push is tried on a branch that moves.
-	attempts = 10
+	// minBatch is how few they are made to be on a branch that moves: fewer are hardly faster.
+	minBatch = 16
+	// attempts is how often a branch that moves is followed.
+	attempts = 40
+	// breather is how long, at most, is waited before the next: at random, lest another that pushes in a rhythm wins every time.
+	breather = 50 * time.Millisecond
 	// pushTimeout bounds one push.
 	pushTimeout = time.Minute
 )
@@ -27,12 +32,21 @@ type Writer struct {
 	Committer Identity
 	Clock     func() time.Time
 
-	queue chan *request
+	queue   chan *request
+	waiting []*request // taken from the queue, the first to come first
+	key     signing    // of the batch before
+	most    int        // changes that go out in one push
+}
+
+// signing is a signer, and whose it is: a key with a password takes a while to be read.
+type signing struct {
+	of   string // Remote.Key
+	sign signer
 }
 
 // NewWriter makes a writer that reads what it builds on through a mirror.
 func NewWriter(mirror *Mirror, committer Identity, clock func() time.Time) *Writer {
-	return &Writer{Mirror: mirror, Committer: committer, Clock: clock, queue: make(chan *request)}
+	return &Writer{Mirror: mirror, Committer: committer, Clock: clock, queue: make(chan *request), most: maxBatch}
 }
 
 // request is a change that waits, and what became of it.
@@ -67,58 +81,65 @@ func (w *Writer) Submit(ctx context.Context, to Remote, change Change) (revision
 
 // Start works until ctx ends.
 func (w *Writer) Start(ctx context.Context) error {
-	var waiting []*request
 	for {
-		if len(waiting) == 0 {
+		if len(w.waiting) == 0 {
 			select {
 			case r := <-w.queue:
-				waiting = append(waiting, r)
+				w.waiting = append(w.waiting, r)
 			case <-ctx.Done():
 				return nil
 			}
 		}
-		waiting = w.drain(waiting)
-		batch, others := together(waiting)
-		w.write(ctx, batch)
-		waiting = others
+		w.write(ctx, w.join(nil))
 	}
 }
 
-// drain takes all that wait now.
-func (w *Writer) drain(waiting []*request) []*request {
-	for len(waiting) < maxBatch {
-		select {
-		case r := <-w.queue:
-			waiting = append(waiting, r)
-		default:
-			return waiting
-		}
-	}
-	return waiting
-}
-
-// together are the changes that go where the first one goes.
-func together(waiting []*request) (batch, others []*request) {
-	for _, r := range waiting {
-		if r.to.Key() == waiting[0].to.Key() {
+// join adds to a batch what waits by now and goes to the same branch with the same credentials; to an empty one, what goes where the
+// first does.
+func (w *Writer) join(batch []*request) []*request {
+	w.drain()
+	var others []*request
+	for _, r := range w.waiting {
+		if len(batch) == 0 || r.to.Key() == batch[0].to.Key() {
 			batch = append(batch, r)
 		} else {
 			others = append(others, r)
 		}
 	}
-	return batch, others
+	w.waiting = others
+	return batch
 }
 
-// write answers every request of a batch.
-func (w *Writer) write(ctx context.Context, batch []*request) {
-	err := w.try(ctx, batch)
-	if errors.Is(err, ErrRefused) && len(batch) > 1 {
-		// What the server does not like about one must not keep the others.
-		for _, r := range batch {
-			w.write(ctx, []*request{r})
+// drain takes all that wait now, up to a bound.
+func (w *Writer) drain() {
+	for len(w.waiting) < maxBatch {
+		select {
+		case r := <-w.queue:
+			w.waiting = append(w.waiting, r)
+		default:
+			return
 		}
-		return
 	}
+}
+
+// write answers every request of a batch, and of those that join it meanwhile.
+func (w *Writer) write(ctx context.Context, batch []*request) {
+	for len(batch) > 0 {
+		tried, others, err := w.try(ctx, batch)
+		if errors.Is(err, ErrRefused) && len(tried) > 1 {
+			// What the server does not like about one must not keep the others.
+			for _, r := range tried {
+				w.write(ctx, []*request{r})
+			}
+		} else {
+			answer(tried, err)
+		}
+		batch = others
+	}
+}
+
+// answer lets go who waits; an error is everybody's.
+func answer(batch []*request, err error) {
 	for _, r := range batch {
 		if err != nil {
 			r.revision, r.err = "", err
@@ -127,71 +148,115 @@ func (w *Writer) write(ctx context.Context, batch []*request) {
 	}
 }
 
-// try pushes a batch until the server has it. An error is everybody's; what is wrong with one request
-// is in the request.
-func (w *Writer) try(ctx context.Context, batch []*request) error {
+// try pushes the first of a batch until the server has them, and returns them and the others. What is wrong with one request is in the
+// request. The server is asked where the branch is while commits are made of what is known: who has less between that answer and the push
+// wins more often on a branch that moves. Whoever comes second to it was too slow: half as many changes take less time.
+func (w *Writer) try(ctx context.Context, batch []*request) (tried, others []*request, err error) {
 	to := batch[0].to
-	for range attempts {
-		base, err := w.Mirror.Fetch(ctx, to)
-		if err != nil {
-			return err
-		}
-		tip := w.build(base, batch)
-		if tip.hash == base.hash {
-			return nil
-		}
-		if err = w.push(ctx, to, base, tip); err == nil {
-			return nil
-		}
-		if moved := errors.Is(err, errBranchMoved) || errors.Is(err, ErrRefused) && w.moved(ctx, to, base); !moved {
-			return err
-		}
-	}
-	return fmt.Errorf("%w: %s, branch %s, %d times", ErrMoved, redact(to.URL), to.Branch, attempts)
-}
-
-// moved says whether somebody pushed meanwhile: servers refuse a push that came second in words of
-// their own.
-func (w *Writer) moved(ctx context.Context, to Remote, base *Snapshot) bool {
-	now, err := w.Mirror.Fetch(ctx, to)
-	return err == nil && now.hash != base.hash
-}
-
-func (w *Writer) push(ctx context.Context, to Remote, base, tip *Snapshot) error {
-	ctx, cancel := context.WithTimeout(ctx, pushTimeout)
-	defer cancel()
-	if err := push(ctx, to, base.hash, tip.hash, tip.objects.since(base.objects)); err != nil {
-		return err
-	}
-	whole, err := tip.objects.closure(tip.hash)
+	sign, err := w.signer(to)
 	if err != nil {
-		return err
+		return batch, nil, err
 	}
-	tip.objects = whole
-	w.Mirror.advance(to, tip)
-	return nil
+	base := w.Mirror.Held(to.URL, to.Branch)
+	for range attempts {
+		tried, others = batch[:min(len(batch), w.most)], batch[min(len(batch), w.most):]
+		again, failed := w.once(ctx, to, base, tried, sign)
+		if again == nil {
+			return tried, others, failed
+		}
+		if failed != nil {
+			w.most = max(len(tried)/2, minBatch)
+		}
+		base, batch = again, w.join(batch)
+	}
+	return batch, nil, fmt.Errorf("%w: %s, branch %s, %d times", ErrMoved, redact(to.URL), to.Branch, attempts)
 }
 
-// since are the objects that were added to base.
-func (o *objects) since(base *objects) *objects {
-	out := over(nil)
-	for layer := o; layer != nil && layer != base; layer = layer.base {
-		for hash, obj := range layer.own {
-			out.own[hash] = obj
-		}
+// once makes one push on a commit, nil for one that is not known yet. When the branch is elsewhere it returns where, and an error if a push
+// was made in vain.
+func (w *Writer) once(ctx context.Context, to Remote, base *Snapshot, batch []*request, sign signer) (elsewhere *Snapshot, err error) {
+	began := make(chan begun, 1)
+	go func() {
+		push, err := begin(ctx, to)
+		began <- begun{push, err}
+	}()
+	var tip *Snapshot
+	if base != nil {
+		tip = w.build(base, batch, sign)
+		tip.objects = tip.objects.since(base.objects)
 	}
-	return out
+	push := <-began
+	defer push.end()
+	switch {
+	case errors.Is(push.err, ErrRefused):
+		return nil, w.unwritable(ctx, to, batch, push.err)
+	case push.err != nil:
+		return nil, push.err
+	case base == nil || push.head != base.hash:
+		return w.Mirror.at(ctx, to, push.head)
+	case tip.hash == base.hash:
+		return nil, nil
+	}
+	if err := push.send(ctx, base.hash, tip.hash, tip.objects); err != nil {
+		return w.overtaken(ctx, to, base, err)
+	}
+	w.most = min(2*w.most, maxBatch)
+	return nil, w.Mirror.advance(to, tip)
+}
+
+// begun is a push that has begun, or not.
+type begun struct {
+	*pushing
+	err error
+}
+
+// unwritable is the error of a branch that may not be written, unless there is nothing to be written.
+func (w *Writer) unwritable(ctx context.Context, to Remote, batch []*request, refused error) error {
+	base, err := w.Mirror.Fetch(ctx, to)
+	if err == nil && w.build(base, batch, nil).hash != base.hash {
+		err = refused
+	}
+	return err
+}
+
+// overtaken is what to build on after a push that failed because somebody else pushed meanwhile: servers refuse it in words of their
+// own. Another failure comes back, without that.
+func (w *Writer) overtaken(ctx context.Context, to Remote, base *Snapshot, failed error) (*Snapshot, error) {
+	if !errors.Is(failed, ErrRefused) && !errors.Is(failed, errBranchMoved) {
+		return nil, failed
+	}
+	select {
+	case <-time.After(rand.N(breather)):
+	case <-ctx.Done():
+	}
+	now, err := w.Mirror.Fetch(ctx, to)
+	if err != nil || errors.Is(failed, ErrRefused) && now.hash == base.hash {
+		return nil, failed
+	}
+	return now, failed
+}
+
+// signer is that of a remote; nil for none.
+func (w *Writer) signer(to Remote) (signer, error) {
+	if key := to.Key(); w.key.of != key {
+		sign, err := to.Auth.signer()
+		if err != nil {
+			return nil, err
+		}
+		w.key = signing{key, sign}
+	}
+	return w.key.sign, nil
 }
 
 // build makes a commit of every change that changes something, one on the other, and returns the last.
-func (w *Writer) build(base *Snapshot, batch []*request) *Snapshot {
+func (w *Writer) build(base *Snapshot, batch []*request, sign signer) *Snapshot {
 	tip := base
 	for _, r := range batch {
 		r.revision, r.err = "", r.ctx.Err()
 		if r.err != nil {
 			continue // nobody waits for it any more
 		}
-		next, err := w.commit(tip, r.change)
+		next, err := w.commit(tip, r.change, sign)
 		if err != nil {
 			r.err = err
 			continue
@@ -203,7 +268,7 @@ func (w *Writer) build(base *Snapshot, batch []*request) *Snapshot {
 }
 
 // commit is a snapshot with a change made; the same one when it changes nothing.
-func (w *Writer) commit(on *Snapshot, change Change) (*Snapshot, error) {
+func (w *Writer) commit(on *Snapshot, change Change, sign signer) (*Snapshot, error) {
 	wanted, err := change.Edit(on)
 	if err != nil {
 		return nil, err
@@ -224,14 +289,14 @@ func (w *Writer) commit(on *Snapshot, change Change) (*Snapshot, error) {
 		return on, nil
 	}
 	if tree == plumbing.ZeroHash { // a commit has a tree, if an empty one
-		if tree, err = fresh.encode(&object.Tree{}); err != nil {
+		if tree, err = fresh.put(plumbing.TreeObject, nil); err != nil {
 			return nil, err
 		}
 	}
-	hash, err := fresh.encode(&object.Commit{
+	hash, err := fresh.putCommit(&object.Commit{
 		Author: w.signature(change.Author), Committer: w.signature(w.Committer),
 		Message: change.Message.String(), TreeHash: tree, ParentHashes: []plumbing.Hash{on.hash},
-	})
+	}, sign)
 	if err != nil {
 		return nil, err
 	}

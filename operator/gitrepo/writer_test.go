@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/fairway-dev/fairway/operator/gitrepo/gittest"
 )
 
@@ -166,53 +168,96 @@ func TestAChangeIsBuiltAnewOnABranchThatMoved(t *testing.T) {
 	}
 }
 
-func TestNothingIsLostBetweenManyWriters(t *testing.T) {
-	const submitters, each, foreigners = 6, 4, 4
+// released is a change of several files that holds only on what the service had before.
+func released(service, generation int) Change {
+	name := fmt.Sprintf("service-%d", service)
+	edits := releaseEdits(name, generation)
+	return Change{Message: Message{Subject: fmt.Sprintf("release %s %d", name, generation)}, Edit: func(files fs.FS) ([]Edit, error) {
+		before, err := fs.ReadFile(files, edits[0].Path)
+		if want := fmt.Sprintf("%d\n", generation-1); generation > 0 && string(before) != want {
+			return nil, fmt.Errorf("%s is %q, not %q: %w", edits[0].Path, before, want, err)
+		}
+		return edits, nil
+	}}
+}
+
+func releaseEdits(service string, generation int) []Edit {
+	var out []Edit
+	for _, cluster := range []string{"aws", "azure"} {
+		out = append(out, Edit{Path: "clusters/" + cluster + "/team/" + service + ".yaml", Content: fmt.Appendf(nil, "%d\n", generation)})
+	}
+	for _, file := range []string{"app.yaml", "same.yaml", "deep/config.yaml"} {
+		content := fmt.Appendf(nil, "%s of %s\n", file, service)
+		if file != "same.yaml" {
+			content = fmt.Appendf(content, "%d\n", generation)
+		}
+		out = append(out, Edit{Path: fmt.Sprintf("releases/team/%s/%d/%s", service, generation, file), Content: content})
+	}
+	return out
+}
+
+// Fifty services are released at once, again and again, while somebody else pushes to the branch: all land, each in one
+// commit with all of its files, and nobody's commit is lost. Who hears that the branch kept moving asks again.
+func TestNothingIsLostWhenManyReleaseAtOnce(t *testing.T) {
+	const services, rounds, strangers = 50, 3, 20
 	to, dir := server(t)
 	w := startWriter(t)
-	var group sync.WaitGroup
-	failures := make(chan error, submitters*each)
-	for s := range submitters {
-		group.Go(func() {
-			for i := range each {
-				path := fmt.Sprintf("clusters/c%d/%d.yaml", s, i)
-				if _, err := w.Submit(t.Context(), to, set(path, path)); err != nil {
-					failures <- fmt.Errorf("%s: %w", path, err)
+	var all sync.WaitGroup
+	all.Go(func() {
+		stranger := gittest.Stranger{Dir: dir}
+		for range strangers {
+			if err := stranger.Commit(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for service := range services {
+		all.Go(func() {
+			for generation := range rounds {
+				_, err := w.Submit(t.Context(), to, released(service, generation))
+				for errors.Is(err, ErrMoved) {
+					_, err = w.Submit(t.Context(), to, released(service, generation))
+				}
+				if err != nil {
+					t.Errorf("service %d: %v", service, err)
 				}
 			}
 		})
 	}
-	work := filepath.Join(t.TempDir(), "work")
-	gittest.Git(t, dir, "clone", "--quiet", dir, work)
-	for i := range foreigners { // a person, who pulls and tries again
-		gittest.Git(t, work, "commit", "--quiet", "--allow-empty", "-m", fmt.Sprintf("foreign %d", i))
-		for try := 0; ; try++ {
-			gittest.Git(t, work, "pull", "--quiet", "--rebase", "origin", "main")
-			if out, err := gittest.Try(t, work, "push", "origin", "HEAD:main"); err == nil {
-				break
-			} else if try > 100 {
-				t.Fatal(out)
+	all.Wait()
+	wanted := map[string]string{"first": ""}
+	for n := range strangers {
+		wanted[fmt.Sprintf("stranger %d", n+1)] = "stranger"
+	}
+	for service := range services {
+		for generation := range rounds {
+			var paths []string
+			for _, edit := range releaseEdits(fmt.Sprintf("service-%d", service), generation) {
+				paths = append(paths, edit.Path)
 			}
+			slices.Sort(paths)
+			wanted[released(service, generation).Message.Subject] = strings.Join(paths, " ")
 		}
 	}
-	group.Wait()
-	close(failures)
-	for err := range failures {
-		t.Error(err)
-	}
-	if got := len(listing(t, dir)); got != submitters*each {
-		t.Errorf("%d files, not %d", got, submitters*each)
-	}
-	subjects := gittest.Git(t, dir, "log", "--format=%s", "main")
-	for i := range foreigners {
-		if !strings.Contains(subjects, fmt.Sprintf("foreign %d", i)) {
-			t.Errorf("foreign commit %d is lost", i)
-		}
-	}
-	if got := len(strings.Split(subjects, "\n")); got != 1+submitters*each+foreigners {
-		t.Errorf("%d commits, not %d: one a change", got, 1+submitters*each+foreigners)
+	if diff := cmp.Diff(wanted, history(t, dir)); diff != "" {
+		t.Errorf("commits and what they changed (-want +got):\n%s", diff)
 	}
 	gittest.Git(t, dir, "fsck", "--strict", "--full")
+}
+
+// history is the subject of each commit of the branch, and what it changed. Every commit has one parent.
+func history(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for commit := range strings.SplitSeq(gittest.Git(t, dir, "log", "--format=%x00%s", "--name-only", "--max-parents=1", "main"), "\x00") {
+		if subject, paths, _ := strings.Cut(commit, "\n"); subject != "" {
+			if _, twice := out[subject]; twice {
+				t.Errorf("%q is there twice", subject)
+			}
+			out[subject] = strings.Join(strings.Fields(paths), " ")
+		}
+	}
+	return out
 }
 
 const hook = `#!/bin/sh

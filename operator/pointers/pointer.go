@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -128,9 +127,9 @@ func scalar(name string) string {
 
 // The seal is on the line of the path, which changes with every artifact. It is a sum of the file without it, and of where
 // the file is: a copy in another cluster's folder is no pointer of that cluster.
-var (
-	pathLine = regexp.MustCompile(`(?m)^  path: \S+$`)
-	sealed   = regexp.MustCompile(`(?m)^(  path: \S+) # seal: ([0-9a-f]{16})$`)
+const (
+	pathMark = "\n  path: "
+	sealMark = " # seal: "
 )
 
 func (p Pointer) sum(body string) string {
@@ -139,11 +138,14 @@ func (p Pointer) sum(body string) string {
 }
 
 func (p Pointer) seal(body string) []byte {
-	return []byte(pathLine.ReplaceAllString(body, "$0 # seal: "+p.sum(body)))
+	before, after, _ := strings.Cut(body, pathMark)
+	path, after, _ := strings.Cut(after, "\n")
+	return []byte(before + pathMark + path + sealMark + p.sum(body) + "\n" + after)
 }
 
 // unbroken says whether a file is as it was sealed, by this version of Fairway or an earlier one.
 func (p Pointer) unbroken(content string) bool {
-	found := sealed.FindAllStringSubmatch(content, 2)
-	return len(found) == 1 && found[0][2] == p.sum(sealed.ReplaceAllString(content, "$1"))
+	before, after, found := strings.Cut(content, sealMark)
+	seal, after, ended := strings.Cut(after, "\n")
+	return found && ended && seal == p.sum(before+"\n"+after)
 }

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
+	"github.com/fairway-dev/fairway/clusters/layers"
 )
 
 // State is whose a file at PointerPath is.
@@ -44,25 +45,17 @@ func Read(repository fs.FS, cluster, team, service string) (Pointer, State, erro
 	return p, state, nil
 }
 
-// fields are those of a pointer's file that say something.
-type fields struct {
-	Metadata struct {
-		Annotations map[string]string `json:"annotations"`
-	} `json:"metadata"`
-	Spec struct {
-		Path string `json:"path"`
-	} `json:"spec"`
-}
-
 // parse fills in what a file says.
 func (p *Pointer) parse(content []byte) State {
-	if !strings.HasPrefix(string(content), header) {
+	text := string(content)
+	if !strings.HasPrefix(text, header) {
 		return Foreign
 	}
-	var found fields
-	if err := yaml.Unmarshal(content, &found); err != nil {
-		return Edited
+	read, state := fromYAML, Edited
+	if p.unbroken(text) {
+		read, state = fromLines, Ours
 	}
+	found := read(text)
 	in, id := path.Split(path.Clean(found.Spec.Path))
 	if artifact.MatchString(id) && in == artifactsFolder(p.Team, p.Service)+"/" {
 		p.Artifact = id
@@ -73,10 +66,52 @@ func (p *Pointer) parse(content []byte) State {
 	if sum := found.Metadata.Annotations[fleetv1.AnnotationDigest]; digest.MatchString(sum) {
 		p.Digest = sum
 	}
-	if p.Artifact == "" || !p.unbroken(string(content)) {
+	if p.Artifact == "" {
 		return Edited
 	}
-	return Ours
+	return state
+}
+
+// Included says whether a cluster takes in a service's pointer: a kustomization file that somebody keeps in the cluster's folder, or in
+// the team's, must list it.
+func Included(repository fs.FS, cluster, team, service string) (bool, error) {
+	return layers.Included(repository, cluster, pointerFile(team, service))
+}
+
+// fields are those of a pointer's file that say something.
+type fields struct {
+	Metadata struct {
+		Annotations map[string]string `json:"annotations"`
+	} `json:"metadata"`
+	Spec struct {
+		Path string `json:"path"`
+	} `json:"spec"`
+}
+
+// fromYAML are the fields of a file that anybody may have written; none of one that is no YAML.
+func fromYAML(text string) fields {
+	var out fields
+	if err := yaml.Unmarshal([]byte(text), &out); err != nil {
+		return fields{}
+	}
+	return out
+}
+
+// fromLines are the fields of a file that is as Fairway wrote it: each is on a line of its own. A release reads a dozen
+// of them, for which YAML takes ten times as long.
+func fromLines(text string) fields {
+	var out fields
+	out.Metadata.Annotations = map[string]string{}
+	for line := range strings.Lines(text) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		switch key {
+		case "path":
+			out.Spec.Path, _, _ = strings.Cut(value, " # ")
+		case fleetv1.AnnotationRelease, fleetv1.AnnotationDigest:
+			out.Metadata.Annotations[key] = value
+		}
+	}
+	return out
 }
 
 // Listed is a pointer that was found.

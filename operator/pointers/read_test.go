@@ -81,12 +81,36 @@ func TestRead(t *testing.T) {
 }
 
 // resealed is a text as a version of Fairway that renders it would seal it.
-func resealed(text string) string { return string(ledger().seal(sealed.ReplaceAllString(text, "$1"))) }
+func resealed(text string) string {
+	before, after, _ := strings.Cut(text, sealMark)
+	return string(ledger().seal(before + after[strings.Index(after, "\n"):]))
+}
 
 func TestWhatCannotBeReadIsNoPointer(t *testing.T) {
 	repository := fstest.MapFS{place(ledger()): {Mode: fs.ModeDir}}
 	if _, state, err := Read(repository, "prod-aws-eu1", "payments", "ledger"); err == nil || !strings.Contains(err.Error(), place(ledger())) {
 		t.Errorf("%s, %v", state, err)
+	}
+}
+
+func TestIncluded(t *testing.T) {
+	for name, c := range map[string]struct {
+		kustomization string
+		want          bool
+	}{
+		"without a kustomization file it is taken in": {"", true},
+		"one that lists it takes it in":               {"resources: [fairway.yaml, payments/ledger.yaml]", true},
+		"one that does not leaves it out":             {"resources: [fairway.yaml]", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			repository := rendered(ledger())
+			if c.kustomization != "" {
+				repository = with(repository, "clusters/prod-aws-eu1/kustomization.yaml", c.kustomization)
+			}
+			if got, err := Included(repository, "prod-aws-eu1", "payments", "ledger"); got != c.want || err != nil {
+				t.Errorf("%t, %v", got, err)
+			}
+		})
 	}
 }
 

@@ -2,6 +2,7 @@
 package gittest
 
 import (
+	"context"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
@@ -25,14 +26,19 @@ func Git(t *testing.T, dir string, args ...string) string {
 // Try is Git for what may fail.
 func Try(t *testing.T, dir string, args ...string) (string, error) {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), "git", args...)
-	command.Dir = dir
-	command.Env = []string{
-		"HOME=" + t.TempDir(), "GIT_CONFIG_NOSYSTEM=1", "PATH=/usr/local/bin:/usr/bin:/bin",
+	out, err := command(t.Context(), dir, t.TempDir(), args...).CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
+// command is git in a folder, without anybody's settings.
+func command(ctx context.Context, dir, home string, args ...string) *exec.Cmd {
+	out := exec.CommandContext(ctx, "git", args...)
+	out.Dir = dir
+	out.Env = []string{
+		"HOME=" + home, "GIT_CONFIG_NOSYSTEM=1", "PATH=/usr/local/bin:/usr/bin:/bin",
 		"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.com",
 	}
-	out, err := command.CombinedOutput()
-	return strings.TrimSpace(string(out)), err
+	return out
 }
 
 // Repositories makes a folder with a repository "config.git" of one commit, without files, on main, and
