@@ -262,6 +262,12 @@ func (s *suite) refuses(t *testing.T) {
 			map[string]string{"a.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: mine}\n"})}, "Checked", "False/OutsideTeam", "Namespace"},
 		"a variable that clusters lack": {fleetv1.ReleaseSpec{Service: "ledger", Environment: "prod", Artifact: s.push(t, "refusing", "ledger",
 			map[string]string{"a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: \"${NOBODY}\"}\n"})}, "Checked", "False/VariableMissing", "NOBODY"},
+		"an artifact of 100 MB": {fleetv1.ReleaseSpec{Service: "ledger", Environment: "prod",
+			Artifact: s.replace(t, "refusing", "ledger", s.push(t, "refusing", "ledger", manifests("ledger", "4")), make([]byte, 100_000_000))},
+			"Admitted", "False/ArtifactInvalid", "100000000 bytes"},
+		"a path that climbs out": {fleetv1.ReleaseSpec{Service: "ledger", Environment: "prod",
+			Artifact: s.replace(t, "refusing", "ledger", s.push(t, "refusing", "ledger", manifests("ledger", "5")), archive(t, "../../clusters/prod-aws/evil.yaml", ""))},
+			"Admitted", "False/ArtifactInvalid", "../../clusters/prod-aws/evil.yaml"},
 		"a kind that no cluster knows": {fleetv1.ReleaseSpec{Service: "ledger", Environment: "prod", Artifact: s.push(t, "refusing", "ledger",
 			map[string]string{"a.yaml": "apiVersion: example.com/v1\nkind: Queue\nmetadata: {name: a}\n"})}, "Checked", "False/CheckFailed", "Queue"},
 	} {

@@ -1,7 +1,11 @@
 package release
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,16 +16,20 @@ import (
 	"time"
 
 	"github.com/fluxcd/pkg/apis/meta"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	corev1 "k8s.io/api/core/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	clocktesting "k8s.io/utils/clock/testing"
+	"oras.land/oras-go/v2"
+	"oras.land/oras-go/v2/content"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fairway-dev/fairway/api/event"
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
+	"github.com/fairway-dev/fairway/clusters/oci"
 	"github.com/fairway-dev/fairway/clusters/oci/ocitest"
 	"github.com/fairway-dev/fairway/clusters/remote"
 	"github.com/fairway-dev/fairway/operator/artifact"
@@ -185,6 +193,49 @@ func (s *suite) pushFrom(t *testing.T, team, service, branch string, files map[s
 		t.Fatal(err)
 	}
 	return pushed.ID
+}
+
+// replace puts other content in the place of an artifact's, as somebody may who can push.
+func (s *suite) replace(t *testing.T, team, service, id string, layer []byte) string {
+	t.Helper()
+	repository, err := oci.Open(s.registry.URL("artifacts/"+team+"/"+service), oci.NewClient(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, raw, err := oras.FetchBytes(t.Context(), repository, id, oras.DefaultFetchBytesOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var manifest ocispec.Manifest
+	if err := json.Unmarshal(raw, &manifest); err != nil {
+		t.Fatal(err)
+	}
+	if manifest.Layers[0], err = oras.PushBytes(t.Context(), repository, manifest.Layers[0].MediaType, layer); err != nil {
+		t.Fatal(err)
+	}
+	if raw, err = json.Marshal(manifest); err != nil {
+		t.Fatal(err)
+	}
+	if err := repository.PushReference(t.Context(), content.NewDescriptorFromBytes(manifest.MediaType, raw), bytes.NewReader(raw), id); err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// archive is the content of an artifact with one file.
+func archive(t *testing.T, name, text string) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	squeeze := gzip.NewWriter(&out)
+	w := tar.NewWriter(squeeze)
+	if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: int64(len(text))}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := w.Write([]byte(text))
+	if err := errors.Join(err, w.Close(), squeeze.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }
 
 // ask asks for a release.
