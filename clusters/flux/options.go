@@ -52,6 +52,8 @@ type Options struct {
 	Components []string
 	// Registry takes the place of ghcr.io/fluxcd in the controllers' images. Empty: they stay.
 	Registry string
+	// TakenOver says that they are there already: no flag of theirs is changed that they would be restarted for.
+	TakenOver bool
 }
 
 // apply makes the objects to install; the given ones stay as they are.
@@ -144,7 +146,7 @@ func (o Options) editContainer(deployment string, container map[string]any) {
 			}
 		}
 	}
-	if deployment == applier && len(args) > 0 {
+	if deployment == applier && len(args) > 0 && !o.TakenOver {
 		container["args"] = withGate(args, cancelHealthChecks)
 	}
 }

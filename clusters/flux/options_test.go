@@ -117,6 +117,12 @@ func TestANewRevisionNeedNotWaitForHealthChecks(t *testing.T) {
 			t.Errorf("%s: %v, want the gate: %t", name, args, want)
 		}
 	}
+	if objs, err = (Options{TakenOver: true}).apply(parseObjects(t, distribution(t)), Version{}); err != nil {
+		t.Fatal(err)
+	}
+	if args := container(t, objs, "kustomize-controller")["args"].([]any); slices.Contains(args, any(gatesFlag+cancelHealthChecks)) {
+		t.Errorf("one that is taken over would be restarted for %v", args)
+	}
 	for _, c := range []struct{ name, args, want string }{
 		{"no gates yet", "--log-level=info", "--log-level=info --feature-gates=CancelHealthCheckOnNewRevision=true"},
 		{"others stay", "--feature-gates=A=true --x", "--feature-gates=A=true,CancelHealthCheckOnNewRevision=true --x"},

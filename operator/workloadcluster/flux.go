@@ -228,7 +228,7 @@ func (r *Reconciler) resolve(ctx context.Context, p *pass, wanted string) (flux.
 // manifests are the objects of a version.
 func (r *Reconciler) manifests(ctx context.Context, p *pass, version flux.Version) ([]*unstructured.Unstructured, error) {
 	spec := p.fleet.Spec.Flux
-	options := flux.Options{Registry: spec.Registry}
+	options := flux.Options{Registry: spec.Registry, TakenOver: p.obj.Spec.Flux.Install == fleetv1.FluxTakeOver}
 	for _, component := range spec.Components {
 		options.Components = append(options.Components, string(component))
 	}
