@@ -281,13 +281,20 @@ func (r *releaser) promote(artifact string) {
 }
 
 // audits: of an artifact that was promoted the history says who wrote, released and approved it, and when each cluster ran it in health.
+// The hub serves nobody as somebody else, so the auditor is whoever runs the story.
 func (r *releaser) audits(artifact, environment string, clusters ...string) {
 	r.t.Helper()
 	commit := strings.Split(artifact, "-")[1]
-	query := []string{"audit", "--artifact", artifact, "--env", environment}
-	r.t.Logf("fairway audit:\n%s", r.must(colleague, query...))
+	ask := func(more ...string) string {
+		out, err := bank.Fairway(r.t.Context(), append([]string{"audit", r.name(), "--artifact", artifact, "--env", environment}, more...)...)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		return out
+	}
+	r.t.Logf("fairway audit:\n%s", ask())
 	var found rest.AuditList
-	if err := json.Unmarshal([]byte(r.must(colleague, append(query, "-o", "json")...)), &found); err != nil {
+	if err := json.Unmarshal([]byte(ask("-o", "json")), &found); err != nil {
 		r.t.Fatal(err)
 	}
 	var have []string
