@@ -177,7 +177,7 @@ func audit() rest.AuditList {
 		Source:  rest.ArtifactSource{Branch: "main", Commit: "4f1c9d2a0b1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e", Author: "Ada <ada@example.com>", CI: "https://ci.example.com/42"},
 		Release: "payments/ledger-7k2x9", Phase: "Succeeded", Intent: "Promote", From: "staging", RequestedBy: "dev@example.com", RequestedAt: before(2 * time.Hour),
 		Approvals: []rest.Approval{{By: "colleague@example.com", At: before(time.Hour)}}, Commit: "main@sha1:0c1d2e3f4a5b6c7d8e9f0a1b2c3d4e5f6a7b8c9d",
-		State: "Healthy", Previous: "main-1a2b3c4-d5e6", MovedAt: before(50 * time.Minute), AvailableAt: before(49 * time.Minute),
+		State: "Available", Previous: "main-1a2b3c4-d5e6", MovedAt: before(50 * time.Minute), AvailableAt: before(49 * time.Minute),
 	}
 	failed := entry
 	failed.Cluster, failed.State, failed.AvailableAt, failed.Release = "prod-aws-eu1", "RolledBack", time.Time{}, "payments/ledger-2b3c4"

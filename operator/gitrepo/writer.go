@@ -183,7 +183,6 @@ func (w *Writer) once(ctx context.Context, to Remote, base *Snapshot, batch []*r
 	var tip *Snapshot
 	if base != nil {
 		tip = w.build(base, batch, sign)
-		tip.objects = tip.objects.since(base.objects)
 	}
 	push := <-began
 	defer push.end()
@@ -197,6 +196,7 @@ func (w *Writer) once(ctx context.Context, to Remote, base *Snapshot, batch []*r
 	case tip.hash == base.hash:
 		return nil, nil
 	}
+	tip.objects = tip.objects.since(base.objects) // a layer, not one for each commit
 	if err := push.send(ctx, base.hash, tip.hash, tip.objects); err != nil {
 		return w.overtaken(ctx, to, base, err)
 	}

@@ -260,6 +260,23 @@ func history(t *testing.T, dir string) map[string]string {
 	return out
 }
 
+// What is held is read by others meanwhile.
+func TestNothingToChangeLeavesWhatIsHeld(t *testing.T) {
+	to, _ := server(t)
+	w := startWriter(t)
+	if _, err := w.Submit(t.Context(), to, set("x", "y")); err != nil {
+		t.Fatal(err)
+	}
+	held := w.Mirror.Held(to.URL, to.Branch)
+	before := *held
+	if _, err := w.Submit(t.Context(), to, set("x", "y")); err != nil {
+		t.Fatal(err)
+	}
+	if after := w.Mirror.Held(to.URL, to.Branch); after != held || *after != before {
+		t.Errorf("%+v became %+v", before, *after)
+	}
+}
+
 const hook = `#!/bin/sh
 while read old new ref; do
   if git ls-tree -r --name-only "$new" | grep -q forbidden; then

@@ -161,8 +161,8 @@ func (s *Server) env(r *http.Request, c Credentials) []string {
 	env := []string{
 		"GIT_PROJECT_ROOT=" + s.dir, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=" + c.Username,
 		"GIT_CONFIG_COUNT=3", "GIT_CONFIG_KEY_0=http.receivepack", "GIT_CONFIG_VALUE_0=true",
-		"GIT_CONFIG_KEY_2=core.fsync", "GIT_CONFIG_VALUE_2=none", // it need not outlive a power cut
 		"GIT_CONFIG_KEY_1=receive.autogc", "GIT_CONFIG_VALUE_1=false", // hosts tidy at other times
+		"GIT_CONFIG_KEY_2=core.fsync", "GIT_CONFIG_VALUE_2=none", // it need not outlive a power cut
 	}
 	if protocol := r.Header.Get("Git-Protocol"); protocol != "" {
 		env = append(env, "GIT_PROTOCOL="+protocol)
