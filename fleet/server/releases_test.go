@@ -302,6 +302,7 @@ func TestWhatWasBeforeIsNotWhatWasTakenBack(t *testing.T) {
 func TestReleasesAreWatched(t *testing.T) {
 	h := newHub(t, somebody)
 	got := h.watching(t, "/api/v1/watch?kind=release&team=payments&environment=prod")
+	h.ready(t, 1)
 	h.created(t, "main-1", "main", then)
 	h.say(t, event.ReleaseSucceeded, release("ledger-1", "main-1", "staging", 1, "s"))
 	h.say(t, event.ReleaseSucceeded, release("ledger-2", "main-1", "prod", 1, "a"))
