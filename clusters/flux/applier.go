@@ -44,6 +44,11 @@ type Result struct {
 	Kept    []string // objects that left the set and stay, since deleting them would delete others' data
 }
 
+// Settled says whether everything was as it should be, so that there is nothing to come back for.
+func (r Result) Settled() bool {
+	return r.Changed == 0 && r.Pruned == 0 && len(r.Pending) == 0 && len(r.Kept) == 0
+}
+
 // Applier applies sets of objects on one cluster by server-side apply, and remembers each set in an
 // inventory on that cluster. Sets are known by name; an object belongs to the last set that applied
 // it. It is safe for concurrent use with different names.

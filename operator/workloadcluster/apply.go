@@ -25,6 +25,9 @@ import (
 // comparing every object with the cluster every two seconds would keep its API server busy.
 const reapply = time.Minute
 
+// recompare is how long objects that were found to be as they should be, and that nobody has touched since, are not compared again.
+const recompare = time.Hour
+
 // applier is a way of applying a set of objects.
 type applier func(ctx context.Context, set string, objs []*unstructured.Unstructured) (flux.Result, error)
 
@@ -35,27 +38,38 @@ func (r *Reconciler) apply(ctx context.Context, p *pass, set string, objs []*uns
 
 func (r *Reconciler) applyBy(ctx context.Context, p *pass, how applier, set string, objs []*unstructured.Unstructured) (pending []string, err error) {
 	requested, _ := meta.ReconcileAnnotationValue(p.obj.Annotations)
-	hash, err := hashOf(objs, requested, p.access.kubeconfig)
+	wish, err := hashOf(objs, requested)
 	if err != nil {
 		return nil, err
 	}
-	key := recentKey{cluster: p.obj.ID(), set: set}
-	if r.applied.within(key, hash, r.Clock.Now(), reapply) {
+	key, now := recentKey{cluster: p.obj.ID(), set: set}, r.Clock.Now()
+	next := recentSet{wish: wish, access: sha256.Sum256(p.access.kubeconfig), at: now}
+	last, known := r.applied.last(key)
+	if known && last.within(next, reapply) {
 		return pendingDeployments(ctx, p.cluster.Client, objs)
+	}
+	if known && last.wish == wish {
+		if next.found, next.whole, err = p.applier.Fingerprint(ctx, set, objs); err != nil {
+			return nil, err
+		}
+		if last.untouched(next, recompare) {
+			return nil, nil
+		}
 	}
 	r.applied.forget(key)
 	result, err := how(ctx, set, objs)
 	if err != nil {
 		return nil, err
 	}
-	r.applied.note(key, hash, r.Clock.Now())
+	next.whole = next.whole && result.Settled()
+	r.applied.note(key, next)
 	return result.Pending, nil
 }
 
-// hashOf changes when the objects, or the cluster that they are for, are others.
-func hashOf(objs []*unstructured.Unstructured, more string, kubeconfig []byte) ([sha256.Size]byte, error) {
+// hashOf changes when the objects are others.
+func hashOf(objs []*unstructured.Unstructured, more string) ([sha256.Size]byte, error) {
 	sum := sha256.New()
-	fmt.Fprintf(sum, "%q %x ", more, sha256.Sum256(kubeconfig))
+	fmt.Fprintf(sum, "%q ", more)
 	encoder := json.NewEncoder(sum)
 	for _, obj := range objs {
 		if err := encoder.Encode(obj.Object); err != nil {
@@ -97,25 +111,40 @@ type recent struct {
 
 type recentKey struct{ cluster, set string }
 
+// recentSet is a set that was applied.
 type recentSet struct {
-	hash [sha256.Size]byte
-	at   time.Time
+	wish   [sha256.Size]byte // of what it should be
+	access [sha256.Size]byte // of the kubeconfig
+	at     time.Time
+	found  [sha256.Size]byte // what stood on the cluster before, by Applier.Fingerprint
+	whole  bool              // found is known, and was as it should be
 }
 
-func (r *recent) within(key recentKey, hash [sha256.Size]byte, now time.Time, age time.Duration) bool {
+// within says whether the same was applied so lately that it need not be again, whatever became of it.
+func (s recentSet) within(next recentSet, age time.Duration) bool {
+	return s.wish == next.wish && s.access == next.access && next.at.Sub(s.at) < age
+}
+
+// untouched says whether what is on the cluster now was compared with the same wish before. The kubeconfig may be another: tokens turn,
+// and another cluster has other objects.
+func (s recentSet) untouched(next recentSet, age time.Duration) bool {
+	return s.whole && next.whole && s.wish == next.wish && s.found == next.found && next.at.Sub(s.at) < age
+}
+
+func (r *recent) last(key recentKey) (recentSet, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	last, ok := r.sets[key]
-	return ok && last.hash == hash && now.Sub(last.at) < age
+	return last, ok
 }
 
-func (r *recent) note(key recentKey, hash [sha256.Size]byte, now time.Time) {
+func (r *recent) note(key recentKey, set recentSet) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.sets == nil {
 		r.sets = map[recentKey]recentSet{}
 	}
-	r.sets[key] = recentSet{hash: hash, at: now}
+	r.sets[key] = set
 }
 
 func (r *recent) forget(keys ...recentKey) {

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -224,7 +225,8 @@ func becomesReady(t *testing.T, s *suite) {
 	if diff := cmp.Diff(want, obj.Status, cmpopts.IgnoreFields(fleetv1.WorkloadClusterStatus{}, "Conditions", "Survey")); diff != "" {
 		t.Errorf("status (-want +have):\n%s", diff)
 	}
-	for _, clock := range []time.Duration{0, 2 * reapply} { // with what was applied remembered, and without
+	// With what was applied remembered; compared anew; compared and found untouched afterwards; untouched.
+	for _, clock := range []time.Duration{0, 2 * reapply, 2 * reapply, 2 * reapply} {
 		s.clock.SetTime(s.clock.Now().Add(clock))
 		before := s.versionsOfEverything(t)
 		if _, err := s.pass(t, obj); err != nil {
@@ -236,6 +238,36 @@ func becomesReady(t *testing.T, s *suite) {
 	}
 	if diff := cmp.Diff([]string{"registered"}, slicesCompact(s.said.of("ready"))); diff != "" {
 		t.Errorf("announcements (-want +have):\n%s", diff)
+	}
+	s.mendsDrift(t, obj)
+}
+
+// mendsDrift changes by hand what Fairway has put onto a cluster, once it is no longer compared at every pass.
+func (s *suite) mendsDrift(t *testing.T, obj *fleetv1.WorkloadCluster) {
+	t.Helper()
+	for _, set := range []string{setFlux, setSync, setAgent} {
+		if last, known := s.applied.last(recentKey{obj.ID(), set}); !known || !last.whole {
+			t.Errorf("%s is compared at every pass: %+v", set, last)
+		}
+	}
+	role := &rbacv1.ClusterRole{}
+	if err := s.workload.Client.Get(t.Context(), agentKey, role); err != nil {
+		t.Fatal(err)
+	}
+	want := role.DeepCopy().Rules
+	role.Rules = nil
+	if err := s.workload.Client.Update(t.Context(), role); err != nil {
+		t.Fatal(err)
+	}
+	s.clock.SetTime(s.clock.Now().Add(2 * reapply))
+	if _, err := s.pass(t, obj); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.workload.Client.Get(t.Context(), agentKey, role); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, role.Rules); diff != "" {
+		t.Errorf("the agent's rights were changed by hand (-want +have):\n%s", diff)
 	}
 }
 
