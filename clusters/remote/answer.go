@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -11,7 +12,7 @@ import (
 var (
 	// ErrPending: the cluster is being waited for, by nobody's worker; Options.Answered tells when that has ended.
 	ErrPending = errors.New("the cluster has not answered yet")
-	// ErrBusy: so many clusters are waited for that this one was not asked; ask again.
+	// ErrBusy: so many clusters are waited for that this one was not asked; Options.Answered tells when it is its turn.
 	ErrBusy = errors.New("too many clusters are waited for")
 )
 
@@ -38,6 +39,7 @@ func (p *Pool) ask(ctx context.Context, cluster string, conn *connection, left b
 		return q, nil
 	}
 	if left && p.waiting >= p.options.Waiting {
+		p.line(cluster)
 		return nil, ErrBusy
 	}
 	// It outlives its caller, and is bounded by itself.
@@ -47,6 +49,7 @@ func (p *Pool) ask(ctx context.Context, cluster string, conn *connection, left b
 		p.waiting++
 	}
 	p.questions[cluster] = q
+	p.unline(cluster)
 	go func() {
 		defer cancel()
 		q.version, q.err = conn.version(ctx)
@@ -70,13 +73,35 @@ func (p *Pool) answered(cluster string, q *question) {
 	p.mu.Lock()
 	q.ended = time.Now()
 	close(q.done)
-	left := q.left
-	if left {
+	var tell []string
+	if q.left {
 		p.waiting--
+		tell = append(tell, cluster)
+		if len(p.refused) > 0 {
+			tell = append(tell, p.refused[0])
+			p.refused = slices.Delete(p.refused, 0, 1)
+		}
 	}
 	p.mu.Unlock()
-	if left && p.options.Answered != nil {
+	if p.options.Answered == nil {
+		return
+	}
+	for _, cluster := range tell {
 		p.options.Answered(cluster)
+	}
+}
+
+// line has a cluster wait for room. The pool is locked.
+func (p *Pool) line(cluster string) {
+	if !slices.Contains(p.refused, cluster) {
+		p.refused = append(p.refused, cluster)
+	}
+}
+
+// unline takes a cluster out that waits for room, if it does. The pool is locked.
+func (p *Pool) unline(cluster string) {
+	if at := slices.Index(p.refused, cluster); at >= 0 {
+		p.refused = slices.Delete(p.refused, at, at+1)
 	}
 }
 
@@ -93,6 +118,7 @@ func (p *Pool) leave(cluster string, q *question) error {
 	case q.left:
 	case p.waiting >= p.options.Waiting:
 		p.drop(cluster, q)
+		p.line(cluster)
 		return ErrBusy
 	default:
 		q.left = true

@@ -90,6 +90,7 @@ func TestThereIsAnEndToHowManyAreWaitedFor(t *testing.T) {
 	}
 	open()
 	await(t, answered, "one")
+	await(t, answered, "two") // it is its turn
 	if err := connect("two", slow, patient); err != nil {
 		t.Errorf("when there is room again: %v", err)
 	}

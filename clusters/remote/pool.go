@@ -30,8 +30,8 @@ type Options struct {
 	Waiting        int             // clusters that are waited for without a caller, at most; default 100
 	QPS            float32         // requests a second to one cluster; default 50
 	Burst          int             // default 100
-	// Answered is told that a cluster has answered, or will not, after Connect returned ErrPending: call it again. It must be
-	// fast, and safe for concurrent use. May be nil.
+	// Answered is told that a cluster has answered, or will not, after Connect returned ErrPending, and that there is room for one
+	// after ErrBusy: call it again. It must be fast, and safe for concurrent use. May be nil.
 	Answered func(cluster string)
 }
 
@@ -54,6 +54,7 @@ type Pool struct {
 	connections map[string]*connection
 	questions   map[string]*question // that are not answered, or whose answer nobody has taken
 	waiting     int                  // of them, those whose caller has gone
+	refused     []string             // clusters that found no room, in the order in which they came
 }
 
 type connection struct {
@@ -116,6 +117,7 @@ func (p *Pool) Forget(cluster string) {
 	if q := p.questions[cluster]; q != nil {
 		p.drop(cluster, q)
 	}
+	p.unline(cluster)
 	p.mu.Unlock()
 	if old != nil {
 		old.transport.CloseIdleConnections()

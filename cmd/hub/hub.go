@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/fairway-dev/fairway/cmd/internal/memory"
 	"github.com/fairway-dev/fairway/fleet/bus"
 	"github.com/fairway-dev/fairway/fleet/history"
 	"github.com/fairway-dev/fairway/fleet/server"
@@ -149,7 +150,8 @@ func (h *hub) work(ctx context.Context, embedded *bus.Server) error {
 	group.Go(func() error { return h.follow(ctx, from) })
 	group.Go(func() error { return h.bus.FollowHeartbeats(ctx, h.heartbeat) })
 	group.Go(func() error { return h.sweep(ctx, time.NewTicker(sweepEvery)) })
-	group.Go(func() error { return h.saveMemory(ctx, time.NewTicker(memoryEvery)) })
+	// An idle hub of many clusters holds mostly their connections.
+	group.Go(func() error { return memory.Room(10).Save(ctx, func() bool { return h.caughtUp() != nil }) })
 	if h.options.replicas() {
 		group.Go(func() error { return h.leaveSnapshots(ctx) })
 	}

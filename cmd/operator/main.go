@@ -26,7 +26,7 @@ var version = "dev"
 // options are the flags.
 type options struct {
 	agentImage, eventsURL, namespace, kubeconfig string
-	health, metrics                              string
+	health, metrics, profile                     string
 	leaderElect                                  bool
 	concurrency                                  int
 	credentialsLife                              time.Duration
@@ -43,6 +43,7 @@ func flags() *options {
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "of the platform cluster; empty: that of the pod")
 	f.StringVar(&o.health, "health", ":8081", "address of probes")
 	f.StringVar(&o.metrics, "metrics", ":8080", "address of metrics; 0: none")
+	f.StringVar(&o.profile, "profile", "", "address of /debug/pprof, for who looks into the operator's memory or CPU; empty: none")
 	f.BoolVar(&o.leaderElect, "leader-elect", false, "work only while this process holds the lease fairway-operator")
 	f.IntVar(&o.concurrency, "concurrency", 20, "clusters that are worked on at the same time")
 	f.DurationVar(&o.credentialsLife, "credentials-ttl", 30*24*time.Hour, "life of an agent's credentials; they are renewed when a third is left")

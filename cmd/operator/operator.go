@@ -25,6 +25,7 @@ import (
 	"github.com/fairway-dev/fairway/clusters/capi"
 	"github.com/fairway-dev/fairway/clusters/flux"
 	"github.com/fairway-dev/fairway/clusters/remote"
+	"github.com/fairway-dev/fairway/cmd/internal/memory"
 	"github.com/fairway-dev/fairway/operator/configrepo"
 	"github.com/fairway-dev/fairway/operator/environment"
 	"github.com/fairway-dev/fairway/operator/eventbus"
@@ -70,7 +71,9 @@ func platform(kubeconfig string) (*rest.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	config.QPS, config.Burst = 100, 200
+	// Nothing but the number of workers bounds the requests: with a limit for all of them, clusters that hang would take it from the
+	// others. The platform's API server has its own fairness.
+	config.QPS = -1
 	config.UserAgent = fieldOwner + "/" + version
 	// An API that is deprecated is one line, not one at every pass.
 	config.WarningHandlerWithContext = log.NewKubeAPIWarningLogger(log.KubeAPIWarningLoggerOptions{Deduplicate: true})
@@ -95,6 +98,7 @@ func newManager(config *rest.Config, o *options) (manager.Manager, error) {
 		Cache:                         cache.Options{DefaultTransform: cache.TransformStripManagedFields(), ByObject: map[client.Object]cache.ByObject{&corev1.Secret{}: own, &corev1.Service{}: own}},
 		Metrics:                       server.Options{BindAddress: o.metrics},
 		HealthProbeBindAddress:        o.health,
+		PprofBindAddress:              o.profile,
 		LeaderElection:                o.leaderElect,
 		LeaderElectionID:              fieldOwner,
 		LeaderElectionNamespace:       o.namespace,
@@ -134,8 +138,12 @@ func wire(ctx context.Context, mgr manager.Manager, o *options) error {
 	if err := wireReleases(ctx, mgr, releases{bus: bus, clusters: clusters, config: config, namespace: o.namespace, clock: now}); err != nil {
 		return err
 	}
-	return errors.Join(metrics.Registry.Register(workloadcluster.Expiries{Clusters: mgr.GetClient()}), mgr.Add(watcher), mgr.Add(bus), mgr.Add(config), mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping))
+	return errors.Join(metrics.Registry.Register(workloadcluster.Expiries{Clusters: mgr.GetClient()}), mgr.Add(watcher), mgr.Add(bus), mgr.Add(config),
+		mgr.Add(manager.RunnableFunc(saveMemory)), mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping))
 }
+
+// saveMemory gives back what a busier time took: what a pass over a cluster leaves is garbage at once.
+func saveMemory(ctx context.Context) error { return memory.Room(100).Save(ctx, nil) }
 
 // releases are what the reconcilers of releases meet the rest of Fairway through.
 type releases struct {

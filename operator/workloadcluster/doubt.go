@@ -109,7 +109,7 @@ var errNoPlace = errors.New("it waits for its turn behind other clusters that ma
 const (
 	pendingPoll = 20 * time.Second // the pool tells sooner
 	turnPoll    = time.Minute      // who has its turn is woken
-	busyPoll    = 5 * time.Second
+	busyPoll    = time.Minute      // as well
 )
 
 // putOff says whether a pass cannot go on now, and when it is taken up again. Nothing is known of the cluster then, so nothing of it

@@ -1,4 +1,4 @@
-package main
+package memory
 
 import (
 	"math"
@@ -6,29 +6,32 @@ import (
 	"testing"
 )
 
-func TestAnIdleHubSavesMemoryAndABusyOneDoesNot(t *testing.T) {
+func TestAnIdleProcessSavesMemoryAndABusyOneDoesNot(t *testing.T) {
 	const mebibyte = 1 << 20
 	for name, c := range map[string]struct {
+		room            Room
 		live, allocated uint64
-		behind          bool
 		want            int64
 	}{
-		"idle, small":        {live: 20 * mebibyte, want: leastMemory},
-		"small, some work":   {live: 20 * mebibyte, allocated: 10 * mebibyte, want: leastMemory},
-		"idle, large":        {live: 200 * mebibyte, allocated: 5 * mebibyte, want: 220 * mebibyte},
-		"busy":               {live: 200 * mebibyte, allocated: 6 * mebibyte, want: math.MaxInt64},
-		"reading its stream": {live: 20 * mebibyte, behind: true, want: math.MaxInt64},
+		"idle, small":                 {10, 20 * mebibyte, 0, least},
+		"small, some work":            {10, 20 * mebibyte, 10 * mebibyte, least},
+		"idle, large":                 {10, 200 * mebibyte, 4 * mebibyte, 220 * mebibyte},
+		"busy":                        {10, 200 * mebibyte, 6 * mebibyte, math.MaxInt64},
+		"some work, and room for it":  {100, 200 * mebibyte, 10 * mebibyte, 240 * mebibyte},
+		"busy, with room":             {100, 200 * mebibyte, 60 * mebibyte, math.MaxInt64},
+		"idle, with room for garbage": {100, 200 * mebibyte, 0, 220 * mebibyte},
 	} {
-		if got := memoryLimit(c.live, c.allocated, !c.behind); got != c.want {
+		got := c.room.limit(c.live, c.allocated)
+		if diff := got - c.want; diff < -100 || diff > 100 { // hundredths are rounded down
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}
 }
 
 func TestMemoryIsReadFromTheRuntime(t *testing.T) {
-	before := readMemory()
+	before := read()
 	runtime.GC()
-	if now := readMemory(); now.allocated <= before.allocated || now.live == 0 || now.live > 1<<40 {
+	if now := read(); now.allocated <= before.allocated || now.live == 0 || now.live > 1<<40 {
 		t.Errorf("after a collection %+v, before %+v", now, before)
 	}
 }
