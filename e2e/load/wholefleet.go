@@ -46,7 +46,7 @@ const (
 	clustersNamespace = "clusters"
 	registering       = 8 // WorkloadClusters that are made at once
 	busLimit          = time.Minute
-	joinLimit         = 30 * time.Minute // two clusters at a time are surveyed, a second or two each
+	joinLimit         = 30 * time.Minute
 )
 
 // newWholeFleet starts everything but the clusters, which join calls in.
@@ -109,8 +109,11 @@ func (f *wholeFleet) startMembers(ctx context.Context) error {
 	return nil
 }
 
-// install brings Fairway onto the platform: manifests, operator, Fleet, hub.
+// install brings Cluster API's kinds and Fairway onto the platform: manifests, operator, Fleet, hub.
 func (f *wholeFleet) install(ctx context.Context) error {
+	if err := f.defineClusters(ctx); err != nil {
+		return err
+	}
 	if err := f.platform.Install(ctx); err != nil {
 		return err
 	}
@@ -121,6 +124,7 @@ func (f *wholeFleet) install(ctx context.Context) error {
 	if f.operator, err = f.platform.StartOperator(ctx, "tls://"+bus); err != nil {
 		return err
 	}
+	f.bench.say("to look into the operator: go tool pprof %s/heap", f.operator.Profile)
 	fleet, err := f.fleet(ctx, "tls://"+bus)
 	if err != nil {
 		return err
@@ -239,32 +243,15 @@ func (f *wholeFleet) join(ctx context.Context, clusters []*sim.Cluster) error {
 	return err
 }
 
-func (f *wholeFleet) register(ctx context.Context, id string) error {
-	kubeconfig, err := f.members.Kubeconfig(id)
-	if err != nil {
-		return err
-	}
-	name := metav1.ObjectMeta{Namespace: clustersNamespace, Name: id}
-	cluster := &fleetv1.WorkloadCluster{ObjectMeta: name, Spec: fleetv1.WorkloadClusterSpec{
-		Environment: "prod", Cloud: fleetv1.Cloud{Provider: "AWS", Region: "eu-west-1"},
-		Access: fleetv1.Access{KubeconfigRef: &fleetv1.KubeconfigReference{Name: id}},
-	}}
-	for _, obj := range []client.Object{&corev1.Secret{ObjectMeta: name, Data: map[string][]byte{"value": kubeconfig}}, cluster} {
-		if err := f.client.Create(ctx, obj); err != nil {
-			return fmt.Errorf("register %s: %w", id, err)
-		}
-	}
-	return nil
-}
-
-// awaitReady waits until the operator says of every one of the clusters that it is Ready, and has surveyed it.
+// awaitReady waits until the operator says of every one of the clusters that it is Ready, and has surveyed it if it is an acquired one.
 func (f *wholeFleet) awaitReady(ctx context.Context, clusters []*sim.Cluster) error {
 	wanted := map[string]bool{}
 	for _, c := range clusters {
 		wanted[c.ID] = true
 	}
 	return f.awaitClusters(ctx, "to be Ready", wanted, func(obj *fleetv1.WorkloadCluster) bool {
-		return apimeta.IsStatusConditionTrue(obj.Status.Conditions, "Ready") && obj.Status.Survey != nil
+		return apimeta.IsStatusConditionTrue(obj.Status.Conditions, "Ready") &&
+			(obj.Status.Survey != nil || obj.Spec.Access.ClusterRef != nil)
 	})
 }
 

@@ -15,8 +15,8 @@ import (
 
 // Operator is an operator process, with the rights that it is deployed with.
 type Operator struct {
-	Health, metrics string // http://127.0.0.1:port
-	process         *process.Process
+	Health, Profile, metrics string // http://127.0.0.1:port
+	process                  *process.Process
 }
 
 // Install applies Fairway's own manifests, as `fairway install --export` prints them.
@@ -30,7 +30,7 @@ func (p *Platform) Install(ctx context.Context) error {
 
 // StartOperator starts the operator as its Deployment does, and returns when it is ready. The event bus is at bus, tls://host:port.
 func (p *Platform) StartOperator(ctx context.Context, bus string) (*Operator, error) {
-	var addresses [2]string
+	var addresses [3]string
 	for i := range addresses {
 		free, err := FreeAddress()
 		if err != nil {
@@ -47,11 +47,11 @@ func (p *Platform) StartOperator(ctx context.Context, bus string) (*Operator, er
 	if err := os.WriteFile(path, kubeconfig, 0o600); err != nil {
 		return nil, fmt.Errorf("write the operator's kubeconfig: %w", err)
 	}
-	o := &Operator{Health: "http://" + addresses[0], metrics: "http://" + addresses[1]}
+	o := &Operator{Health: "http://" + addresses[0], Profile: "http://" + addresses[2] + "/debug/pprof", metrics: "http://" + addresses[1]}
 	o.process, err = p.Supervisor.Start(ctx, process.Spec{
 		Name: "operator", Path: p.Tools.File(tools.Fairway, "operator"), Ready: process.HTTP(o.Health + "/readyz"), Limit: time.Minute,
 		Args: []string{"--kubeconfig", path, "--agent-image", "ghcr.io/fairway-dev/agent:bench", "--events-url", bus, "--leader-elect",
-			"--health", addresses[0], "--metrics", addresses[1]},
+			"--health", addresses[0], "--metrics", addresses[1], "--profile", addresses[2]},
 	})
 	if err != nil {
 		return nil, err
