@@ -143,7 +143,7 @@ func wire(ctx context.Context, mgr manager.Manager, o *options) error {
 }
 
 // saveMemory gives back what a busier time took: what a pass over a cluster leaves is garbage at once.
-func saveMemory(ctx context.Context) error { return memory.Room(100).Save(ctx, nil) }
+func saveMemory(ctx context.Context) error { return memory.Save(ctx, nil) }
 
 // releases are what the reconcilers of releases meet the rest of Fairway through.
 type releases struct {

@@ -1,10 +1,13 @@
-// Package memory keeps what a process takes close to what it holds. Go's usual rule, twice what lives, is right for a process that
-// works; one that is idle most of the time, and holds a lot, need not take as much again for garbage, nor keep what a busier time took.
+// Package memory keeps what a process takes close to what it holds. Go's usual rule, as much garbage as there is that lives, is right
+// for a process that works; one that is idle most of the time, and holds a lot, need not take twice as much, nor keep what a busier
+// time took.
+//
+// It sets how much garbage there may be in relation to what lives, and no limit: below a limit that is too low, as one is when memory
+// is fragmented, a process does nothing but collect.
 package memory
 
 import (
 	"context"
-	"math"
 	"runtime/debug"
 	"runtime/metrics"
 	"slices"
@@ -15,58 +18,55 @@ const (
 	every = time.Second
 	// quiet is for how many times of every a process has little to do before it saves memory.
 	quiet = 10
-	// collectWithin is within how many times of every a process that saves memory may have to collect again.
-	collectWithin = 4
-	// least is what a process may take before it saves any.
-	least = 64 << 20
+	// collectWithin is within how many times of every a process may have to collect again.
+	collectWithin = 3
+	// leastPercent is how much garbage there may be in any case, in hundredths of what lives.
+	leastPercent = 10
+	// least is what may live in a process before it saves any memory.
+	least = 16 << 20
+	// giveBackAfter is how many times of every lie between two times that free memory is given back at once.
+	giveBackAfter = 60
 )
-
-// Room says how much garbage a process that saves memory may hold, in hundredths of what lives. One that allocates more within a few
-// seconds than that has room for would collect all the time: Go's usual rule holds for it.
-type Room int
-
-// The least room is what an idle process has in any case.
-const leastRoom Room = 10
 
 // state is what Go's runtime says of this process, in bytes.
 type state struct {
-	live      uint64 // objects that the last collection kept, stacks, the runtime's own
+	live      uint64 // objects that the last collection kept
+	free      uint64 // mapped, and used for nothing
 	allocated uint64 // since the process began
 }
 
 // read reads runtime/metrics.
 func read() state {
-	samples := []metrics.Sample{
-		{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}, {Name: "/memory/classes/metadata/other:bytes"},
-		{Name: "/memory/classes/metadata/mspan/inuse:bytes"}, {Name: "/gc/heap/allocs:bytes"},
-	}
+	samples := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
 	metrics.Read(samples)
-	last := len(samples) - 1
-	out := state{allocated: samples[last].Value.Uint64()}
-	for _, s := range samples[:last] {
-		out.live += s.Value.Uint64()
-	}
-	return out
+	return state{samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64()}
 }
 
-// limit is what the process is to stay below, as debug.SetMemoryLimit takes it. allocated is how much it lately did within every.
-func (r Room) limit(live, allocated uint64) int64 {
-	of := func(r Room) uint64 { return live / 100 * uint64(r) }
-	needed := allocated * collectWithin
-	if live+needed > max(least, live+of(r)) {
-		return math.MaxInt64
+// percent is how much garbage there may be, as debug.SetGCPercent takes it: what the process lately allocated within a few seconds, and
+// at most as much as usual. allocated is how much that was within every.
+func percent(live, allocated uint64, usual int) int {
+	if live < least {
+		return usual
 	}
-	return int64(max(least, live+max(needed, of(leastRoom))))
+	return int(min(max(allocated*collectWithin*100/live, leastPercent), uint64(usual)))
 }
 
-// Save keeps the limit until ctx ends, but never above what GOMEMLIMIT said. busy says that the process is not to save anything just
-// now; nil: it never is.
-func (r Room) Save(ctx context.Context, busy func() bool) error {
+// much says whether so much memory is free that it is worth a collection to give it back at once; the runtime does so bit by bit.
+func (s state) much() bool { return s.free > max(least, s.live/4) }
+
+// Save saves memory until ctx ends, and never lets the process have more garbage than GOGC said. busy says that the process is not to
+// save anything just now; nil: it never is.
+func Save(ctx context.Context, busy func() bool) error {
+	usual := debug.SetGCPercent(-1)
+	debug.SetGCPercent(usual)
+	if usual < 0 { // somebody has switched collections off
+		return nil
+	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	before, most := read(), debug.SetMemoryLimit(-1)
-	lately := [quiet]uint64{}
-	for i := 0; ; i++ {
+	defer debug.SetGCPercent(usual)
+	before, lately, given := read(), [quiet]uint64{}, 0
+	for i := 1; ; i++ {
 		select {
 		case <-ctx.Done():
 			return nil
@@ -74,11 +74,15 @@ func (r Room) Save(ctx context.Context, busy func() bool) error {
 			now := read()
 			lately[i%quiet] = now.allocated - before.allocated
 			before = now
-			limit := int64(math.MaxInt64)
-			if busy == nil || !busy() {
-				limit = r.limit(now.live, slices.Max(lately[:]))
+			if i < quiet || busy != nil && busy() {
+				debug.SetGCPercent(usual)
+				continue
 			}
-			debug.SetMemoryLimit(min(most, limit))
+			debug.SetGCPercent(percent(now.live, slices.Max(lately[:]), usual))
+			if now.much() && i-given >= giveBackAfter {
+				debug.FreeOSMemory()
+				given = i
+			}
 		}
 	}
 }

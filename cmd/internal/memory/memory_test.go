@@ -1,28 +1,27 @@
 package memory
 
 import (
-	"math"
+	"context"
 	"runtime"
+	"runtime/debug"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func TestAnIdleProcessSavesMemoryAndABusyOneDoesNot(t *testing.T) {
 	const mebibyte = 1 << 20
 	for name, c := range map[string]struct {
-		room            Room
 		live, allocated uint64
-		want            int64
+		usual, want     int
 	}{
-		"idle, small":                 {10, 20 * mebibyte, 0, least},
-		"small, some work":            {10, 20 * mebibyte, 10 * mebibyte, least},
-		"idle, large":                 {10, 200 * mebibyte, 4 * mebibyte, 220 * mebibyte},
-		"busy":                        {10, 200 * mebibyte, 6 * mebibyte, math.MaxInt64},
-		"some work, and room for it":  {100, 200 * mebibyte, 10 * mebibyte, 240 * mebibyte},
-		"busy, with room":             {100, 200 * mebibyte, 60 * mebibyte, math.MaxInt64},
-		"idle, with room for garbage": {100, 200 * mebibyte, 0, 220 * mebibyte},
+		"small":              {10 * mebibyte, 0, 100, 100},
+		"idle":               {200 * mebibyte, 0, 100, leastPercent},
+		"some work":          {200 * mebibyte, 20 * mebibyte, 100, 30},
+		"busy":               {200 * mebibyte, 100 * mebibyte, 100, 100},
+		"somebody knew less": {200 * mebibyte, 100 * mebibyte, 50, 50},
 	} {
-		got := c.room.limit(c.live, c.allocated)
-		if diff := got - c.want; diff < -100 || diff > 100 { // hundredths are rounded down
+		if got := percent(c.live, c.allocated, c.usual); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}
@@ -34,4 +33,37 @@ func TestMemoryIsReadFromTheRuntime(t *testing.T) {
 	if now := read(); now.allocated <= before.allocated || now.live == 0 || now.live > 1<<40 {
 		t.Errorf("after a collection %+v, before %+v", now, before)
 	}
+}
+
+// now is the percentage that holds.
+func now() int {
+	percent := debug.SetGCPercent(100)
+	debug.SetGCPercent(percent)
+	return percent
+}
+
+func TestMemoryIsSavedUntilTheEnd(t *testing.T) {
+	held := make([]byte, 2*least)
+	runtime.GC()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		busy, ended := false, make(chan error)
+		go func() { ended <- Save(ctx, func() bool { return busy }) }()
+		for _, step := range []struct {
+			busy bool
+			want int
+		}{{false, leastPercent}, {true, 100}, {false, leastPercent}} {
+			busy = step.busy
+			time.Sleep(2 * quiet * every) //nolint:forbidigo // in a bubble, where it takes no time
+			synctest.Wait()
+			if got := now(); got != step.want {
+				t.Errorf("busy %t: %d, want %d", step.busy, got, step.want)
+			}
+		}
+		cancel()
+		if err := <-ended; err != nil || now() != 100 {
+			t.Errorf("at the end %d (%v), want the usual", now(), err)
+		}
+	})
+	runtime.KeepAlive(held)
 }
