@@ -9,8 +9,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// settled are kinds that are ready as soon as they exist, and not worth a request.
+// settled are kinds that are ready as soon as they exist, or that Apply has waited for, and not worth a request.
 var settled = map[string]bool{
+	"CustomResourceDefinition": true, "Namespace": true,
 	"ClusterRole": true, "ClusterRoleBinding": true, "Role": true, "RoleBinding": true,
 	"ConfigMap": true, "Secret": true, "ServiceAccount": true, "NetworkPolicy": true, "ResourceQuota": true,
 }

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
 	"github.com/fairway-dev/fairway/clusters/capi"
@@ -45,7 +46,7 @@ func (r *Reconciler) registration(ctx context.Context, obj *fleetv1.Fleet) steps
 		return steps.Internal(err)
 	}
 	var clusters fleetv1.WorkloadClusterList
-	if err := r.List(ctx, &clusters); err != nil {
+	if err := r.List(ctx, &clusters, client.UnsafeDisableDeepCopy); err != nil { // they are only looked at
 		return steps.Internal(fmt.Errorf("list WorkloadClusters: %w", err))
 	}
 	plan := plan(selected, clusters.Items)

@@ -31,7 +31,7 @@ func (e Expiries) Collect(out chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeLimit) //nolint:forbidigo // a collector is given none
 	defer cancel()
 	var list fleetv1.WorkloadClusterList
-	if err := e.Clusters.List(ctx, &list); err != nil {
+	if err := e.Clusters.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
 		out <- prometheus.NewInvalidMetric(expiry, err)
 		return
 	}

@@ -150,7 +150,7 @@ func (r *Reconciler) referring(ctx context.Context, cluster client.Object) []rec
 // fails only before it has started; the first pass over each cluster comes with its start.
 func (r *Reconciler) requests(ctx context.Context, wanted func(*fleetv1.WorkloadCluster) bool, options ...client.ListOption) []reconcile.Request {
 	var list fleetv1.WorkloadClusterList
-	if err := r.List(ctx, &list, options...); err != nil {
+	if err := r.List(ctx, &list, append(options, client.UnsafeDisableDeepCopy)...); err != nil { // they are only looked at, and are many
 		ctrl.LoggerFrom(ctx).Error(err, "cannot list WorkloadClusters")
 		return nil
 	}
