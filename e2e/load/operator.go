@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -84,6 +85,9 @@ func ids(clusters []*sim.Cluster) []string {
 
 // hanging compares passes over healthy clusters without and with 40% that hang.
 func (f *wholeFleet) hanging(ctx context.Context, all []*sim.Cluster) ([]Result, error) {
+	if err := f.awaitRest(ctx); err != nil {
+		return nil, err
+	}
 	gone := all[:int(darkShare*float64(len(all)))]
 	silent, well := ids(gone), ids(all[len(gone):])
 	r, err := f.watchReconciles(ctx)
@@ -124,6 +128,34 @@ func (f *wholeFleet) hanging(ctx context.Context, all []*sim.Cluster) ([]Result,
 		delayAtMost("40% of clusters hang: a pass over one of the others, p50", quantile(heavy, 0.5), quantile(light, 0.5), healthyBar),
 		delayAtMost("40% of clusters hang: a pass over one of the others, p99", quantile(heavy, 0.99), quantile(light, 0.99), healthyBar),
 	}, nil
+}
+
+// restLimit is for the operator to have done what it has to.
+const restLimit = 5 * time.Minute
+
+// awaitRest waits until the operator works on next to nothing for some seconds: what a fleet that has just joined leaves to be done is
+// no part of what is compared.
+func (f *wholeFleet) awaitRest(ctx context.Context) error {
+	const few, seconds = 2, 5
+	resting := 0
+	return waitEvery(ctx, time.Second, "the operator to have done its work", restLimit, func(ctx context.Context) error {
+		own, err := f.operator.Metrics(ctx)
+		if err != nil {
+			return err
+		}
+		ofClusters := func(labels string) bool { return strings.Contains(labels, `controller="workloadcluster"`) }
+		working, err := own.Sum("controller_runtime_active_workers", ofClusters)
+		if err != nil {
+			return err
+		}
+		if resting++; working > few {
+			resting = 0
+		}
+		if resting < seconds {
+			return fmt.Errorf("%.0f clusters are worked on", working)
+		}
+		return nil
+	})
 }
 
 // idle measures what clusters take that need nothing.
