@@ -40,7 +40,6 @@ type State struct {
 	ControlPlaneInitialized bool   // its API server takes requests
 	Message                 string // why it is not initialised, in Cluster API's words
 	Kubeconfig              []byte // as stored now; empty while there is none
-	Cloud                   fleetv1.Cloud
 	KubernetesVersion       string // that is asked for, by a cluster with a topology; else ""
 }
 
@@ -72,9 +71,8 @@ func Installed(mapper meta.RESTMapper) (bool, error) {
 	return false, fmt.Errorf("discover Cluster API: %w", err)
 }
 
-// Read reads a Cluster, its kubeconfig as it is now, and where it runs. A Cluster that does not
-// exist is a State that is not Found. Secrets must not be cached by c: a token turns every few
-// minutes.
+// Read reads a Cluster, and its kubeconfig as it is now. A Cluster that does not exist is a State that is not Found. Secrets must not
+// be cached by c: a token turns every few minutes.
 func Read(ctx context.Context, c client.Client, namespace, name string) (State, error) {
 	cluster := &capiv1.Cluster{}
 	if err := c.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, cluster); err != nil {
@@ -89,10 +87,19 @@ func Read(ctx context.Context, c client.Client, namespace, name string) (State, 
 		return State{}, err
 	}
 	state.Kubeconfig = []byte(config)
-	if state.Cloud, err = cloud(ctx, c, cluster); err != nil {
-		return State{}, err
-	}
 	return state, nil
+}
+
+// Locate reads where a Cluster runs, from the objects that it refers to. One that does not exist runs nowhere.
+func Locate(ctx context.Context, c client.Client, namespace, name string) (fleetv1.Cloud, error) {
+	cluster := &capiv1.Cluster{}
+	if err := c.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, cluster); err != nil {
+		if apierrors.IsNotFound(err) {
+			return fleetv1.Cloud{}, nil
+		}
+		return fleetv1.Cloud{}, fmt.Errorf("get Cluster %s/%s: %w", namespace, name, err)
+	}
+	return cloud(ctx, c, cluster)
 }
 
 // List lists the Clusters that a selector selects, in every namespace.

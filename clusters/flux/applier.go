@@ -14,6 +14,7 @@ import (
 	ssautil "github.com/fluxcd/pkg/ssa/utils"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -125,11 +126,21 @@ func stage(objs []*unstructured.Unstructured) stages {
 	return s
 }
 
-// label makes copies of a set's objects that carry its labels.
+// withOwnMetadata is an object with metadata that can be changed; the rest is that of the given one, and stays as it is. The definitions
+// of Flux are megabytes, and as many copies as clusters are worked on at a time would be most of the operator's memory.
+func withOwnMetadata(obj *unstructured.Unstructured) *unstructured.Unstructured {
+	out := &unstructured.Unstructured{Object: maps.Clone(obj.Object)}
+	if metadata, ok := obj.Object["metadata"]; ok {
+		out.Object["metadata"] = runtime.DeepCopyJSONValue(metadata)
+	}
+	return out
+}
+
+// label makes copies of a set's objects that carry its labels. They share with the objects what Apply only reads.
 func label(name string, objs []*unstructured.Unstructured) []*unstructured.Unstructured {
 	out := make([]*unstructured.Unstructured, len(objs))
 	for i, obj := range objs {
-		out[i] = obj.DeepCopy()
+		out[i] = withOwnMetadata(obj)
 		labels := map[string]string{}
 		maps.Copy(labels, obj.GetLabels())
 		maps.Copy(labels, ownLabels(name))

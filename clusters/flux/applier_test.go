@@ -195,7 +195,14 @@ func fluxNamespace() *unstructured.Unstructured {
 func TestASecondApplyWritesNothing(t *testing.T) {
 	x := newTarget(t)
 	objs := append(set(t, "second"), fluxNamespace())
+	var given []*unstructured.Unstructured
+	for _, obj := range objs {
+		given = append(given, obj.DeepCopy())
+	}
 	first := x.apply("second", objs)
+	if diff := cmp.Diff(given, objs); diff != "" {
+		t.Errorf("the given objects, which others hold as well, were changed (-before +after):\n%s", diff)
+	}
 	if first.Changed != len(objs) {
 		t.Errorf("the first apply changed %d objects, want %d", first.Changed, len(objs))
 	}

@@ -66,7 +66,11 @@ func (o Options) apply(objs []*unstructured.Unstructured, v Version) ([]*unstruc
 		if !o.wants(obj) {
 			continue
 		}
-		obj = obj.DeepCopy()
+		if obj.GetKind() == "Deployment" {
+			obj = obj.DeepCopy()
+		} else {
+			obj = withOwnMetadata(obj)
+		}
 		annotations := obj.GetAnnotations()
 		if annotations == nil {
 			annotations = map[string]string{}

@@ -27,7 +27,7 @@ type Options struct {
 	DialTimeout    time.Duration   // until a connection stands; default 5 s
 	AnswerTimeout  time.Duration   // until a cluster has said its version; default 15 s
 	RequestTimeout time.Duration   // of one request; default 15 s
-	Waiting        int             // clusters that are waited for without a caller, at most; default 100
+	Waiting        int             // clusters that are waited for without a caller, at most; default 50
 	QPS            float32         // requests a second to one cluster; default 50
 	Burst          int             // default 100
 	// Answered is told that a cluster has answered, or will not, after Connect returned ErrPending, and that there is room for one
@@ -75,7 +75,7 @@ func NewPool(o Options) *Pool {
 		o.AnswerTimeout = 15 * time.Second
 	}
 	if o.Waiting <= 0 {
-		o.Waiting = 100
+		o.Waiting = 50
 	}
 	if o.RequestTimeout <= 0 {
 		o.RequestTimeout = 15 * time.Second

@@ -113,7 +113,11 @@ func (r *Reconciler) reach(ctx context.Context, p *pass) (_ steps.Outcome, done 
 		return r.backOff(p, notConnected(p.access, p.obj.ID(), err)), done
 	}
 	p.cluster, p.version, p.applier = cluster, cluster.Version, flux.NewApplier(cluster.Client)
-	if p.cloud, err = r.locate(ctx, p); err != nil {
+	said, err := r.saidCloud(ctx, p)
+	if err != nil {
+		return steps.Internal(err), given
+	}
+	if p.cloud, err = r.locate(ctx, p, said); err != nil {
 		return r.backOff(p, notConnected(p.access, p.obj.ID(), remote.Classify(err))), given
 	}
 	return steps.Succeeded("Kubernetes %s answers", cluster.Version), given

@@ -57,13 +57,35 @@ func (r *Reconciler) applyBy(ctx context.Context, p *pass, how applier, set stri
 		}
 	}
 	r.applied.forget(key)
+	done := r.applying.take(ctx)
 	result, err := how(ctx, set, objs)
+	done()
 	if err != nil {
 		return nil, err
 	}
 	next.whole = next.whole && result.Settled()
 	r.applied.note(key, next)
 	return result.Pending, nil
+}
+
+// maxApplying is how many clusters are compared with what they should be at the same time: what is read of each for that is some ten
+// megabytes. It leaves places beside those that clusters which may not answer can take.
+const maxApplying = 8
+
+// places are taken by those that do something at the same time; nil ones are without end.
+type places chan struct{}
+
+// take waits for a place, or for the end of ctx, and says how to give it back.
+func (p places) take(ctx context.Context) (done func()) {
+	if p == nil {
+		return func() {}
+	}
+	select {
+	case p <- struct{}{}:
+		return func() { <-p }
+	case <-ctx.Done():
+		return func() {}
+	}
 }
 
 // hashOf changes when the objects are others.

@@ -11,11 +11,21 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
+	"github.com/fairway-dev/fairway/clusters/capi"
 )
 
-// locate says where the cluster runs: as given, as its provider's objects say, as its nodes say.
-func (r *Reconciler) locate(ctx context.Context, p *pass) (fleetv1.Cloud, error) {
-	cloud := merge(p.obj.Spec.Cloud, p.access.state.Cloud)
+// saidCloud is where the objects of a cluster's provider say that it runs. It is read once the cluster has answered: of one that does
+// not, this would be most of what its passes take.
+func (r *Reconciler) saidCloud(ctx context.Context, p *pass) (fleetv1.Cloud, error) {
+	if !p.access.viaClusterAPI {
+		return fleetv1.Cloud{}, nil
+	}
+	return capi.Locate(ctx, r.Client, p.obj.Namespace, p.access.name)
+}
+
+// locate says where the cluster runs: as given, as its provider's objects said, as its nodes say.
+func (r *Reconciler) locate(ctx context.Context, p *pass, said fleetv1.Cloud) (fleetv1.Cloud, error) {
+	cloud := merge(p.obj.Spec.Cloud, said)
 	if cloud.Provider != "" && cloud.Region != "" {
 		return cloud, nil
 	}

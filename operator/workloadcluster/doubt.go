@@ -70,7 +70,7 @@ func darkSince(obj *fleetv1.WorkloadCluster) time.Time {
 
 // When a cluster that does not answer is tried again.
 const (
-	soonestRetry = 5 * time.Second
+	soonestRetry = 10 * time.Second
 	latestRetry  = 2 * time.Minute
 )
 

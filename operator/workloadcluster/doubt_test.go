@@ -65,7 +65,7 @@ func TestDarkSince(t *testing.T) {
 
 func TestRetryDark(t *testing.T) {
 	for name, c := range map[string]struct{ dark, want time.Duration }{
-		"one that has just gone is tried soon":       {0, 5 * time.Second},
+		"one that has just gone is tried soon":       {0, 10 * time.Second},
 		"one that was away for a while takes longer": {time.Minute, 15 * time.Second},
 		"one that is long gone is not forgotten":     {24 * time.Hour, 2 * time.Minute},
 	} {

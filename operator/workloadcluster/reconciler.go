@@ -86,6 +86,7 @@ type Reconciler struct {
 
 	versions    memo.Memo[flux.Version]
 	applied     recent
+	applying    places
 	announced   announcements
 	surveys     surveys
 	surveying   turns // each survey holds what it saw in memory

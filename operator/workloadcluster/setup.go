@@ -43,7 +43,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, o O
 	if o.Concurrency <= 0 {
 		o.Concurrency = defaultConcurrency
 	}
-	r.slow.most, r.surveying.most = placesOf(o.Concurrency), maxSurveys
+	r.slow.most, r.surveying.most, r.applying = placesOf(o.Concurrency), maxSurveys, make(places, maxApplying)
 	err := mgr.GetFieldIndexer().IndexField(ctx, &fleetv1.WorkloadCluster{}, nameField, func(obj client.Object) []string {
 		return []string{obj.GetName()}
 	})
