@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
@@ -29,6 +30,20 @@ func (r *Reconciler) patience(doubted bool) time.Duration {
 		return 0
 	}
 	return cmp.Or(r.FirstAnswer, firstAnswer)
+}
+
+// mayAsk says whether a cluster is doubted, and if so whether it is its turn: when many fall silent together, few of them are
+// looked at at a time, and the platform's API server has time for the others. done is called, any number of times, when the cluster
+// has answered, or will not; ok is false for one that is woken when its turn comes.
+func (r *Reconciler) mayAsk(obj *fleetv1.WorkloadCluster) (doubted bool, done func(), ok bool) {
+	if !doubtful(obj, r.agentSilent(obj.ID())) {
+		r.wake(r.asking.next()) // it may have been its turn
+		return false, func() {}, true
+	}
+	if !r.asking.begin(obj.ID()) {
+		return true, nil, false
+	}
+	return true, sync.OnceFunc(func() { r.wake(r.asking.end()) }), true
 }
 
 // connect connects to a cluster. One that is doubted takes one of few places, since it may answer at first and hang then; done gives
@@ -126,5 +141,6 @@ func putOff(err error) (after time.Duration, ok bool) {
 	return 0, false
 }
 
-// placesOf is how many of a number of workers may be with clusters that are doubted: a quarter.
-func placesOf(workers int) int { return max(1, workers/4) }
+// placesOf is how many of a number of workers may be with clusters that are doubted and have answered: a quarter; and how many may
+// look whether one answers, which takes no time: a tenth.
+func placesOf(workers int) (slow, asking int) { return max(1, workers/4), max(1, workers/10) }

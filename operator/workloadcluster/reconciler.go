@@ -90,7 +90,8 @@ type Reconciler struct {
 	announced   announcements
 	surveys     surveys
 	surveying   turns // each survey holds what it saw in memory
-	slow        turns // with clusters that are doubted
+	asking      turns // clusters that are doubted whether they answer
+	slow        turns // with those of them that did
 	unpublished uids  // clusters that are known to have no ClusterProfile of ours
 }
 
@@ -104,11 +105,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if !obj.DeletionTimestamp.IsZero() {
 		return r.depart(ctx, obj, patcher)
 	}
+	doubted, asked, ok := r.mayAsk(obj)
+	if !ok {
+		return ctrl.Result{RequeueAfter: steps.Jitter(turnPoll), Priority: &behind}, nil
+	}
+	defer asked()
 	p, err := r.begin(ctx, obj)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	p.patcher = patcher
+	p.patcher, p.doubted, p.asked = patcher, doubted, asked
 	if p.works() && controllerutil.AddFinalizer(obj, fleetv1.Finalizer) {
 		if err := r.patch(ctx, obj, patcher); err != nil { // before anything is made that it cleans up
 			return ctrl.Result{}, err
@@ -135,7 +141,7 @@ func (r *Reconciler) begin(ctx context.Context, obj *fleetv1.WorkloadCluster) (*
 	if p.access, err = r.readAccess(ctx, obj); err != nil {
 		p.access = access{err: err}
 	}
-	p.rest, p.doubted = resting(obj, holder, p.access), doubtful(obj, r.agentSilent(obj.ID()))
+	p.rest = resting(obj, holder, p.access)
 	if p.fleet, err = r.fleet(ctx); err != nil {
 		return nil, err
 	}

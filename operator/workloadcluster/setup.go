@@ -43,7 +43,8 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, o O
 	if o.Concurrency <= 0 {
 		o.Concurrency = defaultConcurrency
 	}
-	r.slow.most, r.surveying.most, r.applying = placesOf(o.Concurrency), maxSurveys, make(places, maxApplying)
+	r.slow.most, r.asking.most = placesOf(o.Concurrency)
+	r.surveying.most, r.applying = maxSurveys, make(places, maxApplying)
 	err := mgr.GetFieldIndexer().IndexField(ctx, &fleetv1.WorkloadCluster{}, nameField, func(obj client.Object) []string {
 		return []string{obj.GetName()}
 	})
