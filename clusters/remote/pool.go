@@ -178,7 +178,7 @@ func (p *Pool) open(config *rest.Config) (*connection, error) {
 		return nil, fmt.Errorf("make REST mapper: %w", err)
 	}
 	c, err := client.New(config, client.Options{
-		HTTPClient: httpClient, Scheme: p.options.Scheme, Mapper: mapper, FieldOwner: p.options.FieldOwner,
+		HTTPClient: httpClient, Scheme: p.options.Scheme, Mapper: withBuiltIn(mapper), FieldOwner: p.options.FieldOwner,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make client: %w", err)
