@@ -14,7 +14,8 @@ var builtIn = func() meta.RESTMapper {
 			"ResourceQuota": meta.RESTScopeNamespace, "Secret": meta.RESTScopeNamespace, "Service": meta.RESTScopeNamespace,
 			"ServiceAccount": meta.RESTScopeNamespace,
 		},
-		{Group: "apps", Version: "v1"}: {"Deployment": meta.RESTScopeNamespace},
+		{Group: "apps", Version: "v1"}:              {"Deployment": meta.RESTScopeNamespace},
+		{Group: "networking.k8s.io", Version: "v1"}: {"NetworkPolicy": meta.RESTScopeNamespace},
 		{Group: "rbac.authorization.k8s.io", Version: "v1"}: {
 			"ClusterRole": meta.RESTScopeRoot, "ClusterRoleBinding": meta.RESTScopeRoot, "Role": meta.RESTScopeNamespace, "RoleBinding": meta.RESTScopeNamespace,
 		},

@@ -30,6 +30,7 @@ func TestKindsThatAreBuiltInAreNotAskedFor(t *testing.T) {
 	for resource, kind := range map[string]schema.GroupVersionKind{
 		"secrets":                   {Version: "v1", Kind: "Secret"},
 		"resourcequotas":            {Version: "v1", Kind: "ResourceQuota"},
+		"networkpolicies":           {Group: "networking.k8s.io", Version: "v1", Kind: "NetworkPolicy"},
 		"deployments":               {Group: "apps", Version: "v1", Kind: "Deployment"},
 		"clusterrolebindings":       {Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "ClusterRoleBinding"},
 		"customresourcedefinitions": {Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"},
