@@ -187,7 +187,7 @@ func (f *wholeFleet) idle(ctx context.Context, all []*sim.Cluster, few int, befo
 	u := to.since(from)
 	f.bench.say("in %.1f minutes: %.0f passes, %s of CPU, %.0f reads and %.0f writes of the platform's API, %+v of the members'",
 		minutes, u.passes, u.cpu, u.reads, u.writes, u.calls)
-	f.bench.say("operator %.1f MiB with %d clusters, %.1f MiB with %d, of which %.1f MiB live", before/mebibyte, few, after/mebibyte, len(all), to.live/mebibyte)
+	f.bench.say("operator %.1f MiB with %d clusters, %.1f MiB with %d; its heap is collected at %.1f MiB", before/mebibyte, few, after/mebibyte, len(all), to.heap/mebibyte)
 	return []Result{
 		atMost("writes to the platform's API a minute for an idle cluster", u.writes/n/minutes, "writes", writesBar),
 		atMost("watches that the platform holds on clusters", float64(f.members.Calls().Watches), "watches", 0),

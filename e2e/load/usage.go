@@ -22,7 +22,7 @@ type usage struct {
 	reads  float64       // of the platform's API
 	writes float64       // to the platform's API, but for leases
 	calls  members.Calls // of the members' APIs
-	live   float64       // bytes of the operator's heap that its last collection kept, about: the next is due at twice as many
+	heap   float64       // bytes that the operator's heap may come to before it is collected
 }
 
 // since is what was used after before.
@@ -41,10 +41,9 @@ func (f *wholeFleet) used(ctx context.Context) (u usage, err error) {
 	if u.passes, err = own.Sum("controller_runtime_reconcile_total", func(labels string) bool { return strings.Contains(labels, `controller="workloadcluster"`) }); err != nil {
 		return usage{}, err
 	}
-	if u.live, err = own.Value("go_memstats_next_gc_bytes"); err != nil {
+	if u.heap, err = own.Value("go_memstats_next_gc_bytes"); err != nil {
 		return usage{}, err
 	}
-	u.live /= 2
 	api, err := f.apiMetrics(ctx)
 	if err != nil {
 		return usage{}, err
