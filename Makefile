@@ -26,8 +26,8 @@ test: ## Everything that has to pass: generated files, lint, import rules, table
 	@for gate in verify lint unit fuzz-wire stories faults; do \
 	  began=$$SECONDS; $(MAKE) --no-print-directory $$gate; echo "make $$gate took $$((SECONDS - began)) s"; \
 	done; echo "make test: everything passed"
-# Suites wait more than they work, so more of them run at a time than there are processors, and those that take longest begin first.
-UNIT = -p $$((2 * $$(getconf _NPROCESSORS_ONLN))) ./operator/release ./cmd/fairway ./operator/workloadcluster ./clusters/preflight ./...
+# Those that take longest begin first.
+UNIT = ./operator/release ./cmd/fairway ./operator/workloadcluster ./clusters/preflight ./...
 unit: ## Tables, properties and the suites on a real kube-apiserver (ARGS="-run X ./fleet/view")
 	@assets=$$($(BENCH) assets) && KUBEBUILDER_ASSETS=$$assets go test $(or $(ARGS),$(UNIT))
 	cd e2e && go test ./bench/... ./compare ./load/members ./load/platform
