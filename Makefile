@@ -6,8 +6,9 @@ SHELL := /bin/bash
 
 # One set of build settings, so that every target shares the build cache.
 export CGO_ENABLED := 0
-# Vetting is make lint's: go test would do it again, over every dependency.
-export GOFLAGS := -buildvcs=false -vet=off
+# Vetting is make lint's: go test would do it again, over every dependency. Without paths in it, what
+# one checkout compiled and tested another one of the same code need not.
+export GOFLAGS := -buildvcs=false -vet=off -trimpath
 BENCH    = cd e2e && go run ./demo
 DEV      = go tool -modfile=e2e/tools/dev/go.mod
 FUZZTIME ?= 5s

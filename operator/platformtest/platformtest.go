@@ -6,13 +6,13 @@ import (
 	"context"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,7 +25,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/yaml"
 
+	"github.com/fairway-dev/fairway/api/crd"
 	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
 	"github.com/fairway-dev/fairway/clusters/capi"
 )
@@ -44,7 +46,7 @@ type Cluster struct {
 // ends. Cluster API is not installed: see InstallClusterAPI.
 func Platform(t *testing.T) *Cluster {
 	t.Helper()
-	c := start(t, filepath.Join(moduleRoot(), "api", "crd"))
+	c := start(t, ownKinds(t)...)
 	c.Namespace(t, fleetv1.SystemNamespace)
 	return c
 }
@@ -55,10 +57,28 @@ func Workload(t *testing.T) *Cluster {
 	return start(t)
 }
 
-func start(t *testing.T, definitions ...string) *Cluster {
+// ownKinds are Fairway's definitions as they are compiled in: a suite that reads no file of the
+// checkout keeps its cached result in every checkout of the same code.
+func ownKinds(t *testing.T) []*apiextensionsv1.CustomResourceDefinition {
+	t.Helper()
+	texts, err := crd.All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := make([]*apiextensionsv1.CustomResourceDefinition, len(texts))
+	for i, text := range texts {
+		kinds[i] = new(apiextensionsv1.CustomResourceDefinition)
+		if err := yaml.UnmarshalStrict(text, kinds[i]); err != nil {
+			t.Fatalf("definition %d: %v", i, err)
+		}
+	}
+	return kinds
+}
+
+func start(t *testing.T, definitions ...*apiextensionsv1.CustomResourceDefinition) *Cluster {
 	t.Helper()
 	log.SetLogger(logr.Discard())
-	environment := &envtest.Environment{CRDDirectoryPaths: definitions, ErrorIfCRDPathMissing: true, ControlPlaneStopTimeout: time.Minute}
+	environment := &envtest.Environment{CRDs: definitions, ControlPlaneStopTimeout: time.Minute}
 	config, err := environment.Start()
 	if err != nil {
 		t.Fatalf("KUBEBUILDER_ASSETS is not set: run make unit (%v)", err)
@@ -189,18 +209,10 @@ func Eventually(t *testing.T, done func(context.Context) string) {
 	}
 }
 
-// moduleRoot is the folder of this repository's go.mod.
-func moduleRoot() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "..", "..")
-}
-
-// moduleDir is where a module that this one requires is kept.
+// moduleDir is where a module that the one under test requires is kept.
 func moduleDir(t *testing.T, module string) string {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", module)
-	command.Dir = moduleRoot()
-	out, err := command.Output()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", module).Output()
 	if err != nil {
 		t.Fatalf("find module %s: %v", module, err)
 	}
