@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/lru"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 )
@@ -28,6 +29,7 @@ type Options struct {
 	AnswerTimeout  time.Duration   // until a cluster has said its version; default 15 s
 	RequestTimeout time.Duration   // of one request; default 15 s
 	Waiting        int             // clusters that are waited for without a caller, at most; default 50
+	Connections    int             // that are kept, those that were used last; default 100
 	QPS            float32         // requests a second to one cluster; default 50
 	Burst          int             // default 100
 	// Answered is told that a cluster has answered, or will not, after Connect returned ErrPending, and that there is room for one
@@ -45,13 +47,13 @@ type Cluster struct {
 	Version string // of the API server: "v1.36.4"
 }
 
-// Pool holds one connection a cluster. It is safe for concurrent use, and no cluster waits for
-// another.
+// Pool holds one connection a cluster, of those that were used last: what a connection has learned of its cluster, and its buffers, take
+// some hundred KiB, which a thousand clusters that rest need not have. It is safe for concurrent use, and no cluster waits for another.
 type Pool struct {
 	options Options
 
 	mu          sync.Mutex
-	connections map[string]*connection
+	connections *lru.Cache           // of *connection, by cluster
 	questions   map[string]*question // that are not answered, or whose answer nobody has taken
 	waiting     int                  // of them, those whose caller has gone
 	refused     []string             // clusters that found no room, in the order in which they came
@@ -77,6 +79,9 @@ func NewPool(o Options) *Pool {
 	if o.Waiting <= 0 {
 		o.Waiting = 50
 	}
+	if o.Connections <= 0 {
+		o.Connections = 100
+	}
 	if o.RequestTimeout <= 0 {
 		o.RequestTimeout = 15 * time.Second
 	}
@@ -86,7 +91,7 @@ func NewPool(o Options) *Pool {
 	if o.Burst <= 0 {
 		o.Burst = 100
 	}
-	return &Pool{options: o, connections: map[string]*connection{}, questions: map[string]*question{}}
+	return &Pool{options: o, connections: lru.NewWithEvictionFunc(o.Connections, hangUp), questions: map[string]*question{}}
 }
 
 // Connect returns the cluster's connection once the API server has said its version. Other bytes of kubeconfig than the last time, as
@@ -112,25 +117,23 @@ func (p *Pool) Connect(ctx context.Context, cluster string, kubeconfig []byte, p
 // Forget closes the cluster's connection, if there is one: the next Connect makes another.
 func (p *Pool) Forget(cluster string) {
 	p.mu.Lock()
-	old := p.connections[cluster]
-	delete(p.connections, cluster)
+	defer p.mu.Unlock()
+	p.connections.Remove(cluster)
 	if q := p.questions[cluster]; q != nil {
 		p.drop(cluster, q)
 	}
 	p.unline(cluster)
-	p.mu.Unlock()
-	if old != nil {
-		old.transport.CloseIdleConnections()
-	}
 }
+
+// hangUp closes a connection that is no longer kept. Whoever still uses it is not disturbed: what they open anew closes once it is idle.
+func hangUp(_ lru.Key, conn any) { conn.(*connection).transport.CloseIdleConnections() }
 
 func (p *Pool) connection(cluster string, kubeconfig []byte) (*connection, error) {
 	hash := sha256.Sum256(kubeconfig)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	old := p.connections[cluster]
-	if old != nil && old.hash == hash {
-		return old, nil
+	if old, ok := p.connections.Get(cluster); ok && old.(*connection).hash == hash {
+		return old.(*connection), nil
 	}
 	config, err := Config(kubeconfig)
 	if err != nil {
@@ -141,10 +144,8 @@ func (p *Pool) connection(cluster string, kubeconfig []byte) (*connection, error
 		return nil, err
 	}
 	conn.hash = hash
-	p.connections[cluster] = conn
-	if old != nil {
-		old.transport.CloseIdleConnections()
-	}
+	p.connections.Remove(cluster)
+	p.connections.Add(cluster, conn)
 	return conn, nil
 }
 

@@ -134,4 +134,37 @@ func TestPool(t *testing.T) {
 	}
 }
 
+func TestThePoolKeepsWhatWasUsedLast(t *testing.T) {
+	closed := make(chan struct{}, 10)
+	s := httptest.NewUnstartedServer(http.HandlerFunc(answer))
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateClosed {
+			closed <- struct{}{}
+		}
+	}
+	s.StartTLS()
+	defer s.Close()
+	pool := NewPool(Options{Connections: 2})
+	connect := func(id string) *Cluster {
+		t.Helper()
+		c, err := pool.Connect(t.Context(), id, []byte(with(s, "token: one")), patient)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	a, b := connect("a"), connect("b")
+	if connect("a").Client != a.Client {
+		t.Error("a connection is made anew while there is room")
+	}
+	connect("c")
+	<-closed // b's, which nobody has used for longest
+	if connect("a").Client != a.Client {
+		t.Error("what was used last is made anew")
+	}
+	if connect("b").Client == b.Client {
+		t.Error("more connections are kept than there may be")
+	}
+}
+
 func base64Text(data []byte) string { return base64.StdEncoding.EncodeToString(data) }

@@ -15,17 +15,18 @@ import (
 )
 
 const (
-	every = time.Second
-	// quiet is for how many times of every a process has little to do before it saves memory.
-	quiet = 10
-	// collectWithin is within how many times of every a process may have to collect again.
-	collectWithin = 3
+	// every is short, so that a process that begins to work is seen before it has collected more than once or twice.
+	every = 250 * time.Millisecond
+	// quiet is for how long a process has little to do before it saves memory.
+	quiet = int(10 * time.Second / every)
+	// collectWithin is within how long a process may have to collect again.
+	collectWithin = int(3 * time.Second / every)
 	// leastPercent is how much garbage there may be in any case, in hundredths of what lives.
 	leastPercent = 10
-	// least is what may live in a process before it saves any memory.
+	// least is what may live in a process before it saves any memory, and be free before it is worth a collection to give that back.
 	least = 16 << 20
-	// giveBackAfter is how many times of every lie between two times that free memory is given back at once.
-	giveBackAfter = 60
+	// giveBackAfter is how long lies between two times that free memory is given back at once.
+	giveBackAfter = int(time.Minute / every)
 )
 
 // state is what Go's runtime says of this process, in bytes.
@@ -48,11 +49,8 @@ func percent(live, allocated uint64, usual int) int {
 	if live < least {
 		return usual
 	}
-	return int(min(max(allocated*collectWithin*100/live, leastPercent), uint64(usual)))
+	return int(min(max(allocated*uint64(collectWithin)*100/live, leastPercent), uint64(usual)))
 }
-
-// much says whether so much memory is free that it is worth a collection to give it back at once; the runtime does so bit by bit.
-func (s state) much() bool { return s.free > max(least, s.live/4) }
 
 // Save saves memory until ctx ends, and never lets the process have more garbage than GOGC said. busy says that the process is not to
 // save anything just now; nil: it never is.
@@ -65,7 +63,7 @@ func Save(ctx context.Context, busy func() bool) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	defer debug.SetGCPercent(usual)
-	before, lately, given := read(), [quiet]uint64{}, 0
+	before, lately, given := read(), [quiet]uint64{}, -giveBackAfter
 	for i := 1; ; i++ {
 		select {
 		case <-ctx.Done():
@@ -79,7 +77,7 @@ func Save(ctx context.Context, busy func() bool) error {
 				continue
 			}
 			debug.SetGCPercent(percent(now.live, slices.Max(lately[:]), usual))
-			if now.much() && i-given >= giveBackAfter {
+			if now.free > least && i-given >= giveBackAfter { // the runtime gives it back bit by bit
 				debug.FreeOSMemory()
 				given = i
 			}
