@@ -78,8 +78,8 @@ type releasing struct {
 	stop       context.CancelFunc
 	ended      chan error
 
-	current   []string // artifact of each service
-	strangers int      // commits that somebody else pushed
+	current  []string // artifact of each service
+	stranger gittest.Stranger
 }
 
 func newReleasing(ctx context.Context, b *bench) (_ *releasing, err error) {
@@ -185,16 +185,13 @@ func (r *releasing) close() error {
 // rounds asks for releases of other services each time, and returns in milliseconds what each took, and how long they lasted
 // together.
 func (r *releasing) rounds(ctx context.Context, b *bench) (took []float64, lasted time.Duration, err error) {
-	stranger := gittest.Stranger{Dir: filepath.Join(r.dir, "stranger")}
-	if _, err := gittest.Run(ctx, r.dir, "", "clone", "--quiet", r.to.URL, stranger.Dir); err != nil {
+	r.stranger.Dir = filepath.Join(r.dir, "stranger.git")
+	if _, err := gittest.Run(ctx, r.dir, "", "clone", "--quiet", "--bare", r.to.URL, r.stranger.Dir); err != nil {
 		return nil, 0, err
 	}
 	working, stop := context.WithCancel(ctx)
 	group := errgroup.Group{}
-	group.Go(func() (err error) {
-		r.strangers, err = stranger.WorkRemotely(working, strangerEvery)
-		return err
-	})
+	group.Go(func() error { return r.stranger.Work(working, strangerEvery) })
 	first := time.Now()
 	for round := range releaseRounds {
 		select {
@@ -210,7 +207,8 @@ func (r *releasing) rounds(ctx context.Context, b *bench) (took []float64, laste
 	}
 	stop()
 	err = errors.Join(err, group.Wait())
-	b.say("somebody else pushed %d commits in %s, the bursts were %s of them", r.strangers, time.Since(first).Round(time.Second), lasted.Round(time.Second))
+	b.say("somebody else pushed %d commits in %s, and %d in vain; the bursts were %s of them",
+		r.stranger.Commits, time.Since(first).Round(time.Second), r.stranger.Lost, lasted.Round(time.Second))
 	return took, lasted, err
 }
 
@@ -273,7 +271,7 @@ func (r *releasing) check(ctx context.Context) error {
 		}
 	}
 	commits, err := gittest.Run(ctx, r.served(), "", "rev-list", "--count", "main")
-	if want := fmt.Sprint(2 + releaseRounds*releasesAtOnce + r.strangers); err == nil && commits != want {
+	if want := fmt.Sprint(2 + releaseRounds*releasesAtOnce + r.stranger.Commits); err == nil && commits != want {
 		err = fmt.Errorf("%s commits, not %s", commits, want)
 	}
 	return err

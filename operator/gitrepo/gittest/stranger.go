@@ -3,76 +3,64 @@ package gittest
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 )
 
-// Stranger is somebody else whose commits get to a repository's main branch, on the server itself, so that nothing delays them.
-// Git makes them. They write the file "stranger", and have the subject "stranger <n>".
+// Stranger is somebody else whose commits get to a repository's main branch. Git makes them, without a work tree, as tools do that keep a
+// repository's files up to date. They write the file "stranger", and have the subject "stranger <n>".
 type Stranger struct {
-	Dir string // of the repository
-	n   int
+	Dir     string // a bare repository
+	Commits int    // that are there
+	Lost    int    // pushes in vain, since somebody else was first
 }
 
-// Work makes a commit every so often until ctx ends, and returns how many there are.
-func (s *Stranger) Work(ctx context.Context, every time.Duration) (commits int, err error) {
-	return s.work(ctx, every, s.Commit)
-}
-
-// WorkRemotely is Work in a clone of the repository, as people do: each commit is pushed to where it came from, and who loses the race
-// rebases and tries again. It is as fast as git is, if that takes longer.
-func (s *Stranger) WorkRemotely(ctx context.Context, every time.Duration) (commits int, err error) {
-	return s.work(ctx, every, s.push)
-}
-
-func (s *Stranger) push(ctx context.Context) error {
-	s.n++
-	if err := os.WriteFile(filepath.Join(s.Dir, "stranger"), fmt.Append(nil, s.n, "\n"), 0o600); err != nil {
-		return fmt.Errorf("write file: %w", err)
-	}
-	for _, args := range [][]string{{"add", "stranger"}, {"commit", "--quiet", "-m", fmt.Sprint("stranger ", s.n)}} {
-		if _, err := Run(ctx, s.Dir, "", args...); err != nil {
-			return err
-		}
-	}
+// Commit makes a commit in the repository itself, again and again on what the branch is then, until it is there.
+func (s *Stranger) Commit(ctx context.Context) error {
+	const ref = "refs/heads/main"
+	text := fmt.Sprintf("commit %s\ncommitter a <a@example.com> now\ndata <<end\nstranger %d\nend\nfrom %s^0\nM 100644 inline stranger\ndata <<end\n%d\nend\n",
+		ref, s.Commits+1, ref, s.Commits+1)
 	for {
-		_, err := Run(ctx, s.Dir, "", "push", "--quiet", "origin", "main")
-		if err == nil || !strings.Contains(err.Error(), "rejected") {
-			return err
+		_, err := Run(ctx, s.Dir, text, "fast-import", "--quiet", "--date-format=now")
+		if err == nil {
+			s.Commits++
 		}
-		if _, err := Run(ctx, s.Dir, "", "pull", "--quiet", "--rebase", "origin", "main"); err != nil {
+		if err == nil || !strings.Contains(err.Error(), "ot updating "+ref) && !strings.Contains(err.Error(), "cannot lock ref '"+ref) {
 			return err
 		}
 	}
 }
 
-func (s *Stranger) work(ctx context.Context, every time.Duration, commit func(context.Context) error) (commits int, err error) {
+// Work pushes a commit to where the repository was cloned from every so often, or as fast as git is if that takes longer, until ctx ends.
+// Who loses the race commits on what is there now, and pushes again at once.
+func (s *Stranger) Work(ctx context.Context, every time.Duration) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return s.n, nil
+			return nil
 		case <-tick.C:
 		}
 		// One that has begun is brought to its end, so that it is known whether it is there.
-		if err := commit(context.WithoutCancel(ctx)); err != nil {
-			return s.n, err
+		if err := s.push(context.WithoutCancel(ctx)); err != nil {
+			return err
 		}
 	}
 }
 
-// Commit makes a commit, again and again on what the branch is then, until it is there.
-func (s *Stranger) Commit(ctx context.Context) error {
-	const ref = "refs/heads/main"
-	s.n++
-	text := fmt.Sprintf("commit %s\ncommitter a <a@example.com> now\ndata <<end\nstranger %d\nend\nfrom %s^0\nM 100644 inline stranger\ndata <<end\n%d\nend\n",
-		ref, s.n, ref, s.n)
+func (s *Stranger) push(ctx context.Context) error {
 	for {
-		_, err := Run(ctx, s.Dir, text, "fast-import", "--quiet", "--date-format=now")
-		if err == nil || !strings.Contains(err.Error(), "ot updating "+ref) && !strings.Contains(err.Error(), "cannot lock ref '"+ref) {
+		if err := s.Commit(ctx); err != nil {
+			return err
+		}
+		_, err := Run(ctx, s.Dir, "", "push", "--quiet", "origin", "main")
+		if err == nil || !strings.Contains(err.Error(), "rejected") {
+			return err
+		}
+		s.Commits--
+		s.Lost++
+		if _, err := Run(ctx, s.Dir, "", "fetch", "--quiet", "origin", "+main:main"); err != nil {
 			return err
 		}
 	}
