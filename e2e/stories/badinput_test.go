@@ -22,6 +22,7 @@ import (
 // A kubeconfig that cannot work, a Cluster that never comes up, an id that is taken: each says what
 // is wrong and what mends it, and the clusters that were Ready stay Ready.
 func TestBadClusters(t *testing.T) {
+	eventually(t, 2*time.Minute, "every cluster is Ready", allReady) // a commit of the story before may still be rolling out
 	good := bank.AcquiredKubeconfig()
 	for name, tc := range map[string]struct {
 		namespace, kubeconfig, cluster string

@@ -174,8 +174,8 @@ func (r *releaser) deployment(ctx context.Context, id string) (*appsv1.Deploymen
 	return obj, bank.Member(id).Client().Get(ctx, client.ObjectKey{Namespace: r.team, Name: r.service}, obj)
 }
 
-// releases are those of the team to an environment, the newest first.
-func (r *releaser) newest(ctx context.Context, environment string) (*fleetv1.Release, error) {
+// newest is the newest release of an artifact to an environment; nil: there is none. Two releases of the same second are of two artifacts.
+func (r *releaser) newest(ctx context.Context, environment, artifact string) (*fleetv1.Release, error) {
 	var list fleetv1.ReleaseList
 	if err := bank.Platform.Client().List(ctx, &list, client.InNamespace(r.team)); err != nil {
 		return nil, err
@@ -183,23 +183,24 @@ func (r *releaser) newest(ctx context.Context, environment string) (*fleetv1.Rel
 	var newest *fleetv1.Release
 	for i := range list.Items {
 		rel := &list.Items[i]
-		if rel.Spec.Environment == environment && rel.Spec.Service == r.service && (newest == nil || newest.CreationTimestamp.Before(&rel.CreationTimestamp)) {
+		if rel.Spec.Environment == environment && rel.Spec.Service == r.service && rel.Spec.Artifact == artifact &&
+			(newest == nil || newest.CreationTimestamp.Before(&rel.CreationTimestamp)) {
 			newest = rel
 		}
 	}
 	return newest, nil
 }
 
-// awaitPhase waits until the newest release to an environment is of an artifact and in a phase.
+// awaitPhase waits until the newest release of an artifact to an environment is in a phase.
 func (r *releaser) awaitPhase(environment, artifact string, phase fleetv1.Phase) *fleetv1.Release {
 	r.t.Helper()
 	var rel *fleetv1.Release
 	eventually(r.t, 4*time.Minute, fmt.Sprintf("%s in %s is %s", artifact, environment, phase), func(ctx context.Context) (bool, string) {
 		var err error
-		if rel, err = r.newest(ctx, environment); err != nil || rel == nil {
+		if rel, err = r.newest(ctx, environment, artifact); err != nil || rel == nil {
 			return false, fmt.Sprintf("no release, error %v", err)
 		}
-		return rel.Spec.Artifact == artifact && rel.Status.Phase == phase, fmt.Sprintf("%s %s: %+v", rel.Spec.Artifact, rel.Status.Phase, rel.Status.Conditions)
+		return rel.Status.Phase == phase, fmt.Sprintf("%s: %+v", rel.Status.Phase, rel.Status.Conditions)
 	})
 	return rel
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/fairway-dev/fairway/api/rest"
@@ -53,10 +54,13 @@ func TestSilence(t *testing.T) {
 	}
 	t.Logf("while it is silent:\n%s", out)
 
+	began := time.Now()
 	if err := bank.Member(id).Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	restarted = true
+	// Until its node has told what it started anew, everything on it is as it was before.
+	eventually(t, 4*time.Minute, "what runs on "+id+" was started anew", func(ctx context.Context) (bool, string) { return startedSince(ctx, id, began) })
 	shownReady(t, id, 4*time.Minute)
 	// Flux lost its API server, too, and starts anew at its own pace.
 	eventually(t, 4*time.Minute, "Flux on "+id+" is back", func(ctx context.Context) (bool, string) { return fluxAvailable(ctx, id) })
@@ -70,6 +74,25 @@ func shownReady(t *testing.T, id string, limit time.Duration) {
 		seen, err := bank.Cluster(ctx, id)
 		return err == nil && seen.Status == rest.Ready, fmt.Sprintf("%s %s %s, error %v", seen.Status, seen.Reason, seen.Message, err)
 	})
+}
+
+// startedSince says whether every container of Flux and of the agent on a cluster was started after a moment, and is ready.
+func startedSince(ctx context.Context, id string, moment time.Time) (bool, string) {
+	moment = moment.Truncate(time.Second) // as Kubernetes tells it
+	for _, namespace := range []string{fleetv1.FluxNamespace, fleetv1.SystemNamespace} {
+		var pods corev1.PodList
+		if err := bank.Member(id).Client().List(ctx, &pods, client.InNamespace(namespace)); err != nil {
+			return false, err.Error()
+		}
+		for _, pod := range pods.Items {
+			for _, c := range pod.Status.ContainerStatuses {
+				if c.State.Running == nil || c.State.Running.StartedAt.Time.Before(moment) || !c.Ready {
+					return false, fmt.Sprintf("%s: ready %t, state %+v", pod.Name, c.Ready, c.State)
+				}
+			}
+		}
+	}
+	return true, ""
 }
 
 func fluxAvailable(ctx context.Context, id string) (bool, string) {
