@@ -121,7 +121,7 @@ func open(ctx context.Context, path string, steps []string) (write, read *sql.DB
 	if info, err := os.Stat(path); err != nil || info.Size() == 0 { // later it changes nothing, and still takes a page to say so
 		first = "&_pragma=auto_vacuum(incremental)"
 	}
-	write, err = sql.Open("sqlite", dsn(path, "_txlock=immediate"+first+"&_pragma=journal_mode(wal)&_pragma=synchronous(normal)&_pragma=temp_store(memory)&_pragma=cache_size(-8192)"))
+	write, err = sql.Open("sqlite", dsn(path, "_txlock=immediate"+first+"&_pragma=journal_mode(wal)&_pragma=synchronous(normal)&_pragma=temp_store(memory)"))
 	if err != nil {
 		return nil, nil, fmt.Errorf("open %s: %w", path, err)
 	}
@@ -129,7 +129,7 @@ func open(ctx context.Context, path string, steps []string) (write, read *sql.DB
 	if err := migrate(ctx, write, steps); err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("open %s: %w", path, err), write.Close())
 	}
-	read, err = sql.Open("sqlite", dsn(path, "_pragma=query_only(1)&_pragma=temp_store(memory)&_pragma=cache_size(-4096)"))
+	read, err = sql.Open("sqlite", dsn(path, "_pragma=query_only(1)&_pragma=temp_store(memory)"))
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("open %s: %w", path, err), write.Close())
 	}

@@ -10,23 +10,23 @@ import (
 	"context"
 	"runtime/debug"
 	"runtime/metrics"
-	"slices"
 	"time"
 )
 
 const (
 	// every is short, so that a process that begins to work is seen before it has collected more than once or twice.
 	every = 250 * time.Millisecond
-	// quiet is for how long a process has little to do before it saves memory.
-	quiet = int(10 * time.Second / every)
 	// collectWithin is within how long a process may have to collect again.
-	collectWithin = int(3 * time.Second / every)
+	collectWithin = 3 * time.Second
 	// leastPercent is how much garbage there may be in any case, in hundredths of what lives.
-	leastPercent = 10
-	// least is what may live in a process before it saves any memory, and be free before it is worth a collection to give that back.
+	leastPercent = 5
+	// least is what may live in a process before it saves any memory.
 	least = 16 << 20
-	// giveBackAfter is how long lies between two times that free memory is given back at once.
-	giveBackAfter = int(time.Minute / every)
+	// worth is how much has to be free to be worth a collection that gives it back.
+	worth = 4 << 20
+	// giveBackAfter is how long lies between two times that free memory is given back at once: about as long as between two collections of a
+	// process that does little.
+	giveBackAfter = 10 * time.Second
 )
 
 // state is what Go's runtime says of this process, in bytes.
@@ -43,13 +43,13 @@ func read() state {
 	return state{samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64()}
 }
 
-// percent is how much garbage there may be, as debug.SetGCPercent takes it: what the process lately allocated within a few seconds, and
-// at most as much as usual. allocated is how much that was within every.
+// percent is how much garbage there may be, as debug.SetGCPercent takes it: what the process allocated within collectWithin, and at most as
+// much as usual.
 func percent(live, allocated uint64, usual int) int {
 	if live < least {
 		return usual
 	}
-	return int(min(max(allocated*uint64(collectWithin)*100/live, leastPercent), uint64(usual)))
+	return int(min(max(allocated*100/live, leastPercent), uint64(usual)))
 }
 
 // Save saves memory until ctx ends, and never lets the process have more garbage than GOGC said. busy says that the process is not to
@@ -63,23 +63,23 @@ func Save(ctx context.Context, busy func() bool) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	defer debug.SetGCPercent(usual)
-	before, lately, given := read(), [quiet]uint64{}, -giveBackAfter
-	for i := 1; ; i++ {
+	var lately [collectWithin / every]uint64 // what had been allocated by then
+	given := time.Now()
+	for i := 0; ; i = (i + 1) % len(lately) {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 			now := read()
-			lately[i%quiet] = now.allocated - before.allocated
-			before = now
-			if i < quiet || busy != nil && busy() {
-				debug.SetGCPercent(usual)
-				continue
+			garbage := usual
+			if since := lately[i]; since > 0 && (busy == nil || !busy()) {
+				garbage = percent(now.live, now.allocated-since, usual)
 			}
-			debug.SetGCPercent(percent(now.live, slices.Max(lately[:]), usual))
-			if now.free > least && i-given >= giveBackAfter { // the runtime gives it back bit by bit
+			lately[i] = now.allocated
+			debug.SetGCPercent(garbage)
+			if garbage == leastPercent && now.free > worth && time.Since(given) >= giveBackAfter { // the runtime does so bit by bit
 				debug.FreeOSMemory()
-				given = i
+				given = time.Now()
 			}
 		}
 	}

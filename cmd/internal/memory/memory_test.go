@@ -17,9 +17,9 @@ func TestAnIdleProcessSavesMemoryAndABusyOneDoesNot(t *testing.T) {
 	}{
 		"small":              {10 * mebibyte, 0, 100, 100},
 		"idle":               {200 * mebibyte, 0, 100, leastPercent},
-		"some work":          {200 * mebibyte, 5 * mebibyte, 100, 30},
-		"busy":               {200 * mebibyte, 25 * mebibyte, 100, 100},
-		"somebody knew less": {200 * mebibyte, 25 * mebibyte, 50, 50},
+		"some work":          {200 * mebibyte, 60 * mebibyte, 100, 30},
+		"busy":               {200 * mebibyte, 300 * mebibyte, 100, 100},
+		"somebody knew less": {200 * mebibyte, 300 * mebibyte, 50, 50},
 	} {
 		if got := percent(c.live, c.allocated, c.usual); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
@@ -54,7 +54,7 @@ func TestMemoryIsSavedUntilTheEnd(t *testing.T) {
 			want int
 		}{{false, leastPercent}, {true, 100}, {false, leastPercent}} {
 			busy = step.busy
-			time.Sleep(2 * time.Duration(quiet) * every) //nolint:forbidigo // in a bubble, where it takes no time
+			time.Sleep(2 * collectWithin) //nolint:forbidigo // in a bubble, where it takes no time
 			synctest.Wait()
 			if got := now(); got != step.want {
 				t.Errorf("busy %t: %d, want %d", step.busy, got, step.want)
