@@ -12,7 +12,9 @@ import (
 	"github.com/fluxcd/cli-utils/pkg/object"
 	"github.com/fluxcd/pkg/ssa"
 	ssautil "github.com/fluxcd/pkg/ssa/utils"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -188,6 +190,12 @@ func (a *Applier) applyDefinitions(ctx context.Context, objs []*unstructured.Uns
 	return nil
 }
 
+// notServed says whether an error is that of a kind which the API server does not serve: the client knows no such kind, or there is nothing
+// at its path.
+func notServed(err error) bool {
+	return meta.IsNoMatchError(err) || apierrors.IsNotFound(err) && apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
+}
+
 // applyRest tries again while a kind is not served: a definition that is established may take
 // another moment until every API server knows it.
 func (a *Applier) applyRest(ctx context.Context, objs []*unstructured.Unstructured, result *Result) error {
@@ -197,7 +205,7 @@ func (a *Applier) applyRest(ctx context.Context, objs []*unstructured.Unstructur
 	var last error
 	err := wait.PollUntilContextTimeout(ctx, definitionInterval, definitionTimeout, true, func(ctx context.Context) (bool, error) {
 		last = a.applyStage(ctx, objs, result)
-		if !meta.IsNoMatchError(last) {
+		if !notServed(last) {
 			return true, last
 		}
 		meta.MaybeResetRESTMapper(a.client.RESTMapper())

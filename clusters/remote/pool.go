@@ -29,7 +29,7 @@ type Options struct {
 	AnswerTimeout  time.Duration   // until a cluster has said its version; default 15 s
 	RequestTimeout time.Duration   // of one request; default 15 s
 	Waiting        int             // clusters that are waited for without a caller, at most; default 50
-	Connections    int             // that are kept, those that were used last; default 100
+	Connections    int             // that are kept, those that were used last; default 40
 	QPS            float32         // requests a second to one cluster; default 50
 	Burst          int             // default 100
 	// Answered is told that a cluster has answered, or will not, after Connect returned ErrPending, and that there is room for one
@@ -68,6 +68,9 @@ type connection struct {
 	transport *http.Transport
 }
 
+// idleTimeout is how long a connection stays that nothing is asked over: a pass asks again and again, and the next one is minutes away.
+const idleTimeout = 20 * time.Second
+
 // NewPool makes an empty pool.
 func NewPool(o Options) *Pool {
 	if o.DialTimeout <= 0 {
@@ -80,7 +83,7 @@ func NewPool(o Options) *Pool {
 		o.Waiting = 50
 	}
 	if o.Connections <= 0 {
-		o.Connections = 100
+		o.Connections = 40
 	}
 	if o.RequestTimeout <= 0 {
 		o.RequestTimeout = 15 * time.Second
@@ -149,8 +152,9 @@ func (p *Pool) connection(cluster string, kubeconfig []byte) (*connection, error
 	return conn, nil
 }
 
-// open makes the clients of a connection; it sends nothing. The transport is made here, not by
-// client-go, whose cache of transports would keep one for every token that a cluster ever had.
+// open makes the clients of a connection; it sends nothing. The transport is made here, not by client-go, whose cache of transports would
+// keep one for every token that a cluster ever had, and whose pings keep a connection in memory for 45 s after its end: one that is idle is
+// closed before a ping would be sent, and a request ends after RequestTimeout.
 func (p *Pool) open(config *rest.Config) (*connection, error) {
 	config.Timeout, config.QPS, config.Burst = p.options.RequestTimeout, p.options.QPS, p.options.Burst
 	config.UserAgent = "fairway-operator"
@@ -160,14 +164,19 @@ func (p *Pool) open(config *rest.Config) (*connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	transport := utilnet.SetTransportDefaults(&http.Transport{
-		Proxy:               config.Proxy,
+	proxy := config.Proxy
+	if proxy == nil {
+		proxy = utilnet.NewProxierWithNoProxyCIDR(http.ProxyFromEnvironment)
+	}
+	transport := &http.Transport{
+		Proxy:               proxy,
 		TLSClientConfig:     tlsConfig,
 		TLSHandshakeTimeout: p.options.DialTimeout,
 		DialContext:         (&net.Dialer{Timeout: p.options.DialTimeout, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2:   true,
 		MaxIdleConnsPerHost: 4,
-		IdleConnTimeout:     2 * time.Minute,
-	})
+		IdleConnTimeout:     idleTimeout,
+	}
 	wrapped, err := rest.HTTPWrappersForConfig(config, transport)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
@@ -179,7 +188,7 @@ func (p *Pool) open(config *rest.Config) (*connection, error) {
 		return nil, fmt.Errorf("make REST mapper: %w", err)
 	}
 	c, err := client.New(config, client.Options{
-		HTTPClient: httpClient, Scheme: p.options.Scheme, Mapper: withBuiltIn(mapper), FieldOwner: p.options.FieldOwner,
+		HTTPClient: httpClient, Scheme: p.options.Scheme, Mapper: withKnown(mapper), FieldOwner: p.options.FieldOwner,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make client: %w", err)
