@@ -9,10 +9,14 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+	"weak"
+
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // server is something at the other end that is not well: real API servers answer in the suites of
@@ -164,6 +168,33 @@ func TestThePoolKeepsWhatWasUsedLast(t *testing.T) {
 	}
 	if connect("b").Client == b.Client {
 		t.Error("more connections are kept than there may be")
+	}
+}
+
+// Whatever looks after a connection, as pings would, ends with it: a thousand that were forgotten must not be held.
+func TestNothingHoldsAConnectionThatWasForgotten(t *testing.T) {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(answer))
+	s.EnableHTTP2 = true // as API servers speak
+	s.StartTLS()
+	defer s.Close()
+	pool, kubeconfig := NewPool(Options{}), []byte(with(s, "token: one"))
+	if _, err := pool.Connect(t.Context(), "a", kubeconfig, patient); err != nil {
+		t.Fatal(err)
+	}
+	held := func() weak.Pointer[http.Transport] {
+		conn, err := pool.connection("a", kubeconfig)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return weak.Make(conn.transport)
+	}()
+	pool.Forget("a")
+	err := wait.PollUntilContextTimeout(t.Context(), 10*time.Millisecond, idleTimeout/2, true, func(context.Context) (bool, error) {
+		runtime.GC()
+		return held.Value() == nil, nil
+	})
+	if err != nil {
+		t.Error("it is still in memory")
 	}
 }
 
