@@ -151,7 +151,7 @@ func (h *hub) work(ctx context.Context, embedded *bus.Server) error {
 	group.Go(func() error { return h.bus.FollowHeartbeats(ctx, h.heartbeat) })
 	group.Go(func() error { return h.sweep(ctx, time.NewTicker(sweepEvery)) })
 	// An idle hub of many clusters holds mostly their connections.
-	group.Go(func() error { return memory.Save(ctx, func() bool { return h.caughtUp() != nil }) })
+	group.Go(func() error { return memory.Save(ctx, 100, func() bool { return h.caughtUp() != nil }) })
 	if h.options.replicas() {
 		group.Go(func() error { return h.leaveSnapshots(ctx) })
 	}

@@ -142,8 +142,9 @@ func wire(ctx context.Context, mgr manager.Manager, o *options) error {
 		mgr.Add(manager.RunnableFunc(saveMemory)), mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("ping", healthz.Ping))
 }
 
-// saveMemory gives back what a busier time took: what a pass over a cluster leaves is garbage at once.
-func saveMemory(ctx context.Context) error { return memory.Save(ctx, nil) }
+// saveMemory gives back what a busier time took. What a pass over a cluster leaves is garbage at once, and the more of it there is between
+// the objects that stay, the farther apart these lie for ever.
+func saveMemory(ctx context.Context) error { return memory.Save(ctx, 50, nil) }
 
 // releases are what the reconcilers of releases meet the rest of Fairway through.
 type releases struct {

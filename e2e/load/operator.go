@@ -95,7 +95,7 @@ func (f *wholeFleet) hanging(ctx context.Context, all []*sim.Cluster) ([]Result,
 		return nil, err
 	}
 	defer r.stop()
-	light, err := r.measure(ctx, well, askEvery, 2*f.bench.size.lasting)
+	light, err := r.measure(ctx, well, askEvery, 4*f.bench.size.lasting)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func (f *wholeFleet) hanging(ctx context.Context, all []*sim.Cluster) ([]Result,
 	for _, c := range gone {
 		c.Network.Cut()
 	}
-	heavy, err := r.measure(ctx, well, askEvery, max(darkFor, 2*f.bench.size.lasting))
+	heavy, err := r.measure(ctx, well, askEvery, max(darkFor, 4*f.bench.size.lasting))
 	f.bench.say("passes over the others: p50 %.0f ms, p90 %.0f, p99 %.0f before (%d); p50 %.0f ms, p90 %.0f, p99 %.0f with 40%% hanging (%d)",
 		quantile(light, 0.5), quantile(light, 0.9), quantile(light, 0.99), len(light), quantile(heavy, 0.5), quantile(heavy, 0.9), quantile(heavy, 0.99), len(heavy))
 	if err != nil {

@@ -77,7 +77,7 @@ func (r *reconciles) ask(ctx context.Context, id string) error {
 }
 
 const (
-	askEvery   = 100 * time.Millisecond
+	askEvery   = 250 * time.Millisecond
 	answerLast = 2 * time.Minute // for the last request to be answered
 )
 

@@ -43,23 +43,24 @@ func read() state {
 	return state{samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64()}
 }
 
-// percent is how much garbage there may be, as debug.SetGCPercent takes it: what the process allocated within collectWithin, and at most as
-// much as usual.
-func percent(live, allocated uint64, usual int) int {
+// percent is how much garbage there may be, as debug.SetGCPercent takes it: what the process allocated within collectWithin, and no more
+// than most.
+func percent(live, allocated uint64, most int) int {
 	if live < least {
-		return usual
+		return most
 	}
-	return int(min(max(allocated*100/live, leastPercent), uint64(usual)))
+	return int(min(max(allocated*100/live, leastPercent), uint64(most)))
 }
 
-// Save saves memory until ctx ends, and never lets the process have more garbage than GOGC said. busy says that the process is not to
-// save anything just now; nil: it never is.
-func Save(ctx context.Context, busy func() bool) error {
+// Save saves memory until ctx ends, and never lets the process have more garbage than most, in hundredths of what lives, or than GOGC said.
+// busy says that the process is not to save anything just now; nil: it never is.
+func Save(ctx context.Context, most int, busy func() bool) error {
 	usual := debug.SetGCPercent(-1)
 	debug.SetGCPercent(usual)
 	if usual < 0 { // somebody has switched collections off
 		return nil
 	}
+	most = min(most, usual)
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	defer debug.SetGCPercent(usual)
@@ -71,9 +72,9 @@ func Save(ctx context.Context, busy func() bool) error {
 			return nil
 		case <-tick.C:
 			now := read()
-			garbage := usual
+			garbage := most
 			if since := lately[i]; since > 0 && (busy == nil || !busy()) {
-				garbage = percent(now.live, now.allocated-since, usual)
+				garbage = percent(now.live, now.allocated-since, most)
 			}
 			lately[i] = now.allocated
 			debug.SetGCPercent(garbage)

@@ -13,7 +13,7 @@ func TestAnIdleProcessSavesMemoryAndABusyOneDoesNot(t *testing.T) {
 	const mebibyte = 1 << 20
 	for name, c := range map[string]struct {
 		live, allocated uint64
-		usual, want     int
+		most, want      int
 	}{
 		"small":              {10 * mebibyte, 0, 100, 100},
 		"idle":               {200 * mebibyte, 0, 100, leastPercent},
@@ -21,7 +21,7 @@ func TestAnIdleProcessSavesMemoryAndABusyOneDoesNot(t *testing.T) {
 		"busy":               {200 * mebibyte, 300 * mebibyte, 100, 100},
 		"somebody knew less": {200 * mebibyte, 300 * mebibyte, 50, 50},
 	} {
-		if got := percent(c.live, c.allocated, c.usual); got != c.want {
+		if got := percent(c.live, c.allocated, c.most); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}
@@ -48,7 +48,7 @@ func TestMemoryIsSavedUntilTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		busy, ended := false, make(chan error)
-		go func() { ended <- Save(ctx, func() bool { return busy }) }()
+		go func() { ended <- Save(ctx, 100, func() bool { return busy }) }()
 		for _, step := range []struct {
 			busy bool
 			want int
