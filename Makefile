@@ -7,7 +7,7 @@ SHELL := /bin/bash
 # One set of build settings, so that every target shares the build cache.
 export CGO_ENABLED := 0
 # Vetting is make lint's: go test would do it again, over every dependency. Without paths in it, what
-# one checkout compiled and tested another one of the same code need not.
+# one checkout compiled another one of the same code need not.
 export GOFLAGS := -buildvcs=false -vet=off -trimpath
 BENCH    = cd e2e && go run ./demo
 DEV      = go tool -modfile=e2e/tools/dev/go.mod
@@ -27,10 +27,10 @@ test: ## Everything that has to pass: generated files, lint, import rules, table
 	@for gate in verify lint unit fuzz-wire stories faults; do \
 	  began=$$SECONDS; $(MAKE) --no-print-directory $$gate; echo "make $$gate took $$((SECONDS - began)) s"; \
 	done; echo "make test: everything passed"
-# Those that take longest begin first.
+# Those that take longest begin first. Suites wait more than they work: three at a time keep two processors busy.
 UNIT = ./operator/release ./cmd/fairway ./operator/workloadcluster ./clusters/preflight ./...
 unit: ## Tables, properties and the suites on a real kube-apiserver (ARGS="-run X ./fleet/view")
-	@assets=$$($(BENCH) assets) && KUBEBUILDER_ASSETS=$$assets go test $(or $(ARGS),$(UNIT))
+	@assets=$$($(BENCH) assets) && KUBEBUILDER_ASSETS=$$assets go test -p 3 $(or $(ARGS),$(UNIT))
 	cd e2e && go test ./bench/... ./compare ./load/members ./load/platform
 	cd e2e/tools/processnode && go test ./...
 	cd e2e/tools/promcheck && go test -count=1 ./... # what it reads is outside of the module, which the cache does not see

@@ -57,8 +57,7 @@ func Workload(t *testing.T) *Cluster {
 	return start(t)
 }
 
-// ownKinds are Fairway's definitions as they are compiled in: a suite that reads no file of the
-// checkout keeps its cached result in every checkout of the same code.
+// ownKinds are Fairway's definitions as they are compiled in.
 func ownKinds(t *testing.T) []*apiextensionsv1.CustomResourceDefinition {
 	t.Helper()
 	texts, err := crd.All()
