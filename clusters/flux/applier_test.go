@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -614,5 +615,23 @@ func TestADistributionFromARegistryIsInstalledAndFollowed(t *testing.T) {
 	}
 	if installed, err = Detect(t.Context(), x.client); err != nil || installed.Found {
 		t.Errorf("after removal: %+v, %v", installed, err)
+	}
+}
+
+func TestAKindThatIsNotServed(t *testing.T) {
+	sources := schema.GroupResource{Group: "source.toolkit.fluxcd.io", Resource: "gitrepositories"}
+	for name, c := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"nothing wrong":               {nil, false},
+		"a kind that is not learned":  {&meta.NoKindMatchError{GroupKind: schema.GroupKind{Kind: "X"}}, true},
+		"nothing at the kind's path":  {fmt.Errorf("apply: %w", apierrors.NewGenericServerResponse(404, "patch", sources, "fairway", "404 page not found", 0, true)), true},
+		"an object that is not there": {apierrors.NewNotFound(sources, "fairway"), false},
+		"no right":                    {apierrors.NewForbidden(sources, "fairway", nil), false},
+	} {
+		if got := notServed(c.err); got != c.want {
+			t.Errorf("%s (%v): %t", name, c.err, got)
+		}
 	}
 }

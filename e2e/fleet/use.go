@@ -104,6 +104,9 @@ func (f *Fleet) Commit(ctx context.Context, message string, files Files) (commit
 	return f.config.Commit(ctx, "main", files, message)
 }
 
+// ConfigHead is the newest commit of the config repository's main branch.
+func (f *Fleet) ConfigHead(ctx context.Context) (string, error) { return f.config.Head(ctx, "main") }
+
 // ConfigFile is a file of the config repository's main branch.
 func (f *Fleet) ConfigFile(ctx context.Context, path string) (string, error) {
 	return f.config.Read(ctx, "main", path)

@@ -1,12 +1,17 @@
 package stories
 
 import (
+	"context"
+	"fmt"
 	"maps"
+	"strings"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	fleetv1 "github.com/fairway-dev/fairway/api/v1alpha1"
 	"github.com/fairway-dev/fairway/e2e/fleet"
 )
 
@@ -46,4 +51,29 @@ func syncFlux(t *testing.T, id string) {
 	if err := bank.Sync(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// settle waits until every cluster is Ready with the newest commit: what the story before committed comes when Flux looks for it, and is no
+// doing of this one.
+func settle(t *testing.T) {
+	t.Helper()
+	head, err := bank.ConfigHead(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range members {
+		syncFlux(t, id)
+	}
+	eventually(t, 2*time.Minute, "every cluster is Ready with the newest commit", func(ctx context.Context) (bool, string) {
+		for _, id := range members {
+			obj := &fleetv1.WorkloadCluster{}
+			if err := bank.Platform.Client().Get(ctx, fleet.Key(id), obj); err != nil {
+				return false, err.Error()
+			}
+			if !strings.HasSuffix(obj.Status.Flux.Revision, head) {
+				return false, fmt.Sprintf("%s is at %s, not at %s", id, obj.Status.Flux.Revision, head)
+			}
+		}
+		return allReady(ctx)
+	})
 }

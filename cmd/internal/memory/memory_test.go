@@ -48,11 +48,11 @@ func TestMemoryIsSavedUntilTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		busy, ended := false, make(chan error)
-		go func() { ended <- Save(ctx, 100, func() bool { return busy }) }()
+		go func() { ended <- Save(ctx, 80, func() bool { return busy }) }()
 		for _, step := range []struct {
 			busy bool
 			want int
-		}{{false, leastPercent}, {true, 100}, {false, leastPercent}} {
+		}{{false, leastPercent}, {true, 80}, {false, leastPercent}} {
 			busy = step.busy
 			time.Sleep(2 * collectWithin) //nolint:forbidigo // in a bubble, where it takes no time
 			synctest.Wait()
