@@ -147,7 +147,7 @@ func (p *Pool) connection(cluster string, kubeconfig []byte) (*connection, error
 		return nil, err
 	}
 	conn.hash = hash
-	p.connections.Remove(cluster)
+	p.connections.Remove(cluster) // which hangs up; to add another one would only replace it
 	p.connections.Add(cluster, conn)
 	return conn, nil
 }
