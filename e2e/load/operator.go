@@ -95,10 +95,12 @@ func (f *wholeFleet) hanging(ctx context.Context, all []*sim.Cluster) ([]Result,
 		return nil, err
 	}
 	defer r.stop()
-	light, err := r.measure(ctx, well, askEvery, 4*f.bench.size.lasting)
+	began := time.Now()
+	before, err := r.measure(ctx, well, askEvery, 4*f.bench.size.lasting)
 	if err != nil {
 		return nil, err
 	}
+	f.bench.say("passes: %s; the slowest: %s", spread(took(before)), slowest(before, began))
 	later := silent[:(len(silent)+laterOneIn-1)/laterOneIn]
 	f.bench.say("%d of %d clusters hang, %d of them once they have said their version", len(gone), len(all), len(later))
 	f.members.Hang(members.HangsAtFirst, silent...)
@@ -106,9 +108,9 @@ func (f *wholeFleet) hanging(ctx context.Context, all []*sim.Cluster) ([]Result,
 	for _, c := range gone {
 		c.Network.Cut()
 	}
-	heavy, err := r.measure(ctx, well, askEvery, max(darkFor, 4*f.bench.size.lasting))
-	f.bench.say("passes over the others: p50 %.0f ms, p90 %.0f, p99 %.0f before (%d); p50 %.0f ms, p90 %.0f, p99 %.0f with 40%% hanging (%d)",
-		quantile(light, 0.5), quantile(light, 0.9), quantile(light, 0.99), len(light), quantile(heavy, 0.5), quantile(heavy, 0.9), quantile(heavy, 0.99), len(heavy))
+	began = time.Now()
+	beside, err := r.measure(ctx, well, askEvery, max(darkFor, 4*f.bench.size.lasting))
+	f.bench.say("passes over the others: %s; the slowest: %s", spread(took(beside)), slowest(beside, began))
 	if err != nil {
 		return nil, err
 	}
@@ -119,15 +121,21 @@ func (f *wholeFleet) hanging(ctx context.Context, all []*sim.Cluster) ([]Result,
 	for _, c := range gone {
 		c.Network.Heal()
 	}
-	began := time.Now()
+	began = time.Now()
 	if err := f.awaitReady(ctx, all); err != nil {
 		return nil, err
 	}
 	f.bench.say("all are Ready again after %s", time.Since(began).Round(time.Second))
+	light, heavy := took(before), took(beside)
 	return []Result{
 		delayAtMost("40% of clusters hang: a pass over one of the others, p50", quantile(heavy, 0.5), quantile(light, 0.5), healthyBar),
 		delayAtMost("40% of clusters hang: a pass over one of the others, p99", quantile(heavy, 0.99), quantile(light, 0.99), healthyBar),
 	}, nil
+}
+
+// spread tells how long passes took.
+func spread(took []float64) string {
+	return fmt.Sprintf("%d took p50 %.0f ms, p90 %.0f, p99 %.0f", len(took), quantile(took, 0.5), quantile(took, 0.9), quantile(took, 0.99))
 }
 
 // restLimit is for the operator to have done what it has to.

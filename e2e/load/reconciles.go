@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,7 +25,33 @@ type reconciles struct {
 
 	mu      sync.Mutex
 	asked   map[string]request // by cluster
-	samples []float64          // milliseconds
+	samples []passed
+}
+
+// passed is a pass that was asked for.
+type passed struct {
+	asked time.Time
+	took  float64 // milliseconds
+}
+
+// took is how long passes took, in milliseconds.
+func took(samples []passed) []float64 {
+	var out []float64
+	for _, s := range samples {
+		out = append(out, s.took)
+	}
+	return out
+}
+
+// slowest tells of the passes that took longest, and how long after a moment they were asked for: what comes in bursts shows.
+func slowest(samples []passed, since time.Time) string {
+	const most = 10
+	ordered := slices.SortedFunc(slices.Values(samples), func(a, b passed) int { return cmp.Compare(b.took, a.took) })
+	var out []string
+	for _, s := range ordered[:min(most, len(ordered))] {
+		out = append(out, fmt.Sprintf("%.0f ms at %.1f s", s.took, s.asked.Sub(since).Seconds()))
+	}
+	return strings.Join(out, ", ")
 }
 
 type request struct {
@@ -56,7 +85,7 @@ func (r *reconciles) seen(obj *fleetv1.WorkloadCluster, now time.Time) {
 	asked, ok := r.asked[obj.Name]
 	if ok && obj.Status.LastHandledReconcileAt == asked.value {
 		delete(r.asked, obj.Name)
-		r.samples = append(r.samples, milliseconds(now.Sub(asked.at)))
+		r.samples = append(r.samples, passed{asked: asked.at, took: milliseconds(now.Sub(asked.at))})
 	}
 }
 
@@ -81,8 +110,8 @@ const (
 	answerLast = 2 * time.Minute // for the last request to be answered
 )
 
-// measure asks for passes over clusters in turn, one every so often, for a while, and lists in milliseconds what each took.
-func (r *reconciles) measure(ctx context.Context, ids []string, every, lasting time.Duration) ([]float64, error) {
+// measure asks for passes over clusters in turn, one every so often, for a while.
+func (r *reconciles) measure(ctx context.Context, ids []string, every, lasting time.Duration) ([]passed, error) {
 	r.mu.Lock()
 	r.samples = nil
 	r.mu.Unlock()
