@@ -10,6 +10,7 @@
 package fabric
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -77,7 +78,7 @@ func (f *Fabric) setUpRouter() error {
 		return err
 	}
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name = bridgeName
+	attrs.Name, attrs.HardwareAddr = bridgeName, ownHardwareAddress()
 	bridge := &netlink.Bridge{LinkAttrs: attrs}
 	if err := netlink.LinkAdd(bridge); err != nil {
 		return fmt.Errorf("add bridge: %w", err)
@@ -94,6 +95,17 @@ func (f *Fabric) setUpRouter() error {
 		return fmt.Errorf("add unreachable route: %w", err)
 	}
 	return nil
+}
+
+// ownHardwareAddress is a new hardware address, as IEEE 802 has them for what nobody has assigned. A bridge that is given one keeps it.
+// Otherwise it takes the lowest of its ports', and the router would change its address with the pods that come and go: those that had
+// learned the one before would reach nothing for most of a minute.
+func ownHardwareAddress() net.HardwareAddr {
+	const individual, local = 0xfe, 0x02
+	address := make(net.HardwareAddr, 6)
+	rand.Read(address)
+	address[0] = address[0]&individual | local
+	return address
 }
 
 // Attach makes the network of one more pod.

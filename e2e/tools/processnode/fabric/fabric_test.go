@@ -1,11 +1,19 @@
 package fabric
 
 import (
+	"context"
+	"errors"
+	"net"
 	"net/netip"
+	"os"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/net/dns/dnsmessage"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -173,6 +181,65 @@ func TestAllocateGoesRoundAndEnds(t *testing.T) {
 	delete(f.used, netip.MustParseAddr("10.244.0.4"))
 	if ip, _, err := f.allocate(); err != nil || ip.String() != "10.244.0.4" {
 		t.Errorf("the address given back: %s, %v", ip, err)
+	}
+}
+
+// A pod reaches the router whichever others leave: also when it has just learned the router's hardware address.
+func TestPodsKeepTheirRouter(t *testing.T) {
+	f, err := New(netip.MustParsePrefix("10.244.0.0/24"))
+	if errors.Is(err, os.ErrPermission) {
+		t.Skip("network namespaces can only be made by root: ", err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { orFatal(t, f.Close()) }()
+	l, err := f.Router().Listen(t.Context(), netip.AddrPortFrom(f.Gateway(), 80).String())
+	orFatal(t, err)
+	defer l.Close()
+	var pods []*Attachment
+	for range 6 {
+		a, err := f.Attach()
+		orFatal(t, err)
+		pods = append(pods, a)
+	}
+	slices.SortFunc(pods, func(a, b *Attachment) int { return strings.Compare(portAddress(t, f, a), portAddress(t, f, b)) })
+	stays := pods[len(pods)-1]
+	for _, leaves := range pods[:len(pods)-1] {
+		reach(t, stays, l.Addr())
+		orFatal(t, leaves.Release())
+		reach(t, stays, l.Addr())
+	}
+	orFatal(t, stays.Release())
+}
+
+// portAddress is the hardware address of a pod's port of the bridge.
+func portAddress(t *testing.T, f *Fabric, a *Attachment) string {
+	t.Helper()
+	var out string
+	orFatal(t, f.Router().Do(func() error {
+		link, err := netlink.LinkByName(a.device)
+		if err == nil {
+			out = string(link.Attrs().HardwareAddr)
+		}
+		return err
+	}))
+	return out
+}
+
+// reach connects within a second: before the first packet that was lost would be sent again.
+func reach(t *testing.T, from *Attachment, to net.Addr) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 900*time.Millisecond)
+	defer cancel()
+	c, err := from.Dial(ctx, to.String())
+	orFatal(t, err)
+	orFatal(t, c.Close())
+}
+
+func orFatal(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
