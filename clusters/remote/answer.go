@@ -58,6 +58,18 @@ func (p *Pool) ask(ctx context.Context, cluster string, conn *connection, left b
 	return q, nil
 }
 
+// Asked says whether a cluster was asked and is waited for without a caller, and whether its answer is there, or that there will be none:
+// for the next Connect to take.
+func (p *Pool) Asked(cluster string) (asked, answered bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	q := p.questions[cluster]
+	if q == nil || !q.left || q.stale() {
+		return false, false
+	}
+	return true, !q.ended.IsZero()
+}
+
 // stale says whether the answer is too old. The pool is locked.
 func (q *question) stale() bool {
 	select {

@@ -107,3 +107,26 @@ func TestAnAnswerIsOfOneKubeconfig(t *testing.T) {
 		t.Errorf("another kubeconfig waits for the first one's answer: %v", err)
 	}
 }
+
+func TestAsked(t *testing.T) {
+	open, slow := gated(t)
+	pool, answered := waitingPool(Options{})
+	expect := func(when string, wantAsked, wantAnswered bool) {
+		t.Helper()
+		if asked, answered := pool.Asked("slow"); asked != wantAsked || answered != wantAnswered {
+			t.Errorf("%s: asked %t, answered %t, want %t and %t", when, asked, answered, wantAsked, wantAnswered)
+		}
+	}
+	expect("at first", false, false)
+	if _, err := pool.Connect(t.Context(), "slow", slow, 0); !errors.Is(err, ErrPending) {
+		t.Fatalf("got %v, want %v", err, ErrPending)
+	}
+	expect("while it is waited for", true, false)
+	open()
+	await(t, answered, "slow")
+	expect("when it has answered", true, true)
+	if _, err := pool.Connect(t.Context(), "slow", slow, 0); err != nil {
+		t.Fatal(err)
+	}
+	expect("when the answer was taken", false, false)
+}

@@ -112,7 +112,6 @@ func (r *Reconciler) reach(ctx context.Context, p *pass) (_ steps.Outcome, done 
 	if err != nil {
 		return r.backOff(p, notConnected(p.access, p.obj.ID(), err)), done
 	}
-	p.asked()
 	p.cluster, p.version, p.applier = cluster, cluster.Version, flux.NewApplier(cluster.Client)
 	said, err := r.saidCloud(ctx, p)
 	if err != nil {

@@ -225,6 +225,7 @@ func (r *Reconciler) deregister(ctx context.Context, obj *fleetv1.WorkloadCluste
 func (r *Reconciler) forget(obj *fleetv1.WorkloadCluster) {
 	id := obj.ID()
 	r.Remotes.Forget(id)
+	r.asking.forget(id)
 	r.announced.forget(id)
 	r.surveys.forget(id)
 	r.unpublished.forget(obj.UID)

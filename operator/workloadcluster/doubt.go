@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
@@ -32,36 +31,47 @@ func (r *Reconciler) patience(doubted bool) time.Duration {
 	return cmp.Or(r.FirstAnswer, firstAnswer)
 }
 
-// mayAsk says whether a cluster is doubted, and if so whether it is its turn: when many fall silent together, few of them are
-// looked at at a time, and the platform's API server has time for the others. done is called, any number of times, when the cluster
-// has answered, or will not; ok is false for one that is woken when its turn comes.
-func (r *Reconciler) mayAsk(obj *fleetv1.WorkloadCluster) (doubted bool, done func(), ok bool) {
-	if !doubtful(obj, r.agentSilent(obj.ID())) {
-		r.wake(r.asking.next()) // it may have been its turn
-		return false, func() {}, true
+// askEvery is between two clusters that are doubted and asked: about as many of them are waited for then as the pool has room for.
+const askEvery = 300 * time.Millisecond
+
+// mayAsk says whether a cluster is doubted, and if so whether a pass over it can go on: it has answered, or will not, or it is its turn
+// to be asked. Otherwise it is woken, and nothing is read for it: when many fall silent together the platform's API server has time for
+// the others.
+func (r *Reconciler) mayAsk(obj *fleetv1.WorkloadCluster) (doubted, ok bool) {
+	id := obj.ID()
+	if !doubtful(obj, r.agentSilent(id)) {
+		r.asking.forget(id)
+		return false, true
 	}
-	if !r.asking.begin(obj.ID()) {
-		return true, nil, false
+	switch asked, answered := r.Remotes.Asked(id); {
+	case answered:
+		return true, true
+	case asked:
+		return true, false
 	}
-	return true, sync.OnceFunc(func() { r.wake(r.asking.end()) }), true
+	return true, r.asking.begin(id)
 }
 
 // connect connects to a cluster. One that is doubted takes one of few places, since it may answer at first and hang then; done gives
 // it back. The error says by putOff when the cluster has to come again.
 func (r *Reconciler) connect(ctx context.Context, id string, doubted bool, kubeconfig []byte) (_ *remote.Cluster, done func(), err error) {
 	cluster, err := r.Remotes.Connect(ctx, id, kubeconfig, r.patience(doubted))
-	switch {
-	case err != nil:
-		if _, wait := putOff(err); doubted && !wait {
-			r.wake(r.slow.next()) // it may have been its turn
-		}
-		return nil, nil, err
-	case !doubted:
-		return cluster, func() {}, nil
-	case !r.slow.begin(id):
-		return nil, nil, errNoPlace
+	if !doubted {
+		return cluster, func() {}, err
 	}
-	return cluster, func() { r.wake(r.slow.end()) }, nil
+	if err == nil && !r.slow.begin(id) {
+		err = errNoPlace
+	}
+	switch _, wait := putOff(err); {
+	case err == nil:
+		r.asking.answered()
+		return cluster, func() { r.wake(r.slow.end()) }, nil
+	case errors.Is(err, errNoPlace), errors.Is(err, remote.ErrBusy):
+		r.asking.admit(id) // it need not stand in line again
+	case !wait:
+		r.wake(r.slow.next()) // it may have been its turn
+	}
+	return nil, nil, err
 }
 
 // wake asks for a pass over the cluster whose turn it is, if there is one.
@@ -141,6 +151,5 @@ func putOff(err error) (after time.Duration, ok bool) {
 	return 0, false
 }
 
-// placesOf is how many of a number of workers may be with clusters that are doubted and have answered: a quarter; and how many may
-// look whether one answers, which takes no time: a tenth.
-func placesOf(workers int) (slow, asking int) { return max(1, workers/4), max(1, workers/10) }
+// placesOf is how many of a number of workers may be with clusters that are doubted and have answered: a quarter.
+func placesOf(workers int) int { return max(1, workers/4) }

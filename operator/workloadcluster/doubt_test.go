@@ -124,44 +124,36 @@ func TestNoStepIsTakenAfterOneThatGotNoAnswer(t *testing.T) {
 }
 
 func TestPlacesOf(t *testing.T) {
-	for workers, want := range map[int][2]int{1: {1, 1}, 3: {1, 1}, 8: {2, 1}, 20: {5, 2}} {
-		if slow, asking := placesOf(workers); slow != want[0] || asking != want[1] {
-			t.Errorf("%d and %d of %d workers, want %d", slow, asking, workers, want)
+	for workers, want := range map[int]int{1: 1, 3: 1, 8: 2, 20: 5} {
+		if have := placesOf(workers); have != want {
+			t.Errorf("%d of %d workers, want %d", have, workers, want)
 		}
 	}
 }
 
-func TestFewOfThoseThatAreDoubtedAreAskedAtATime(t *testing.T) {
-	var woken []string
-	r := &Reconciler{Agents: &agents{}, Wake: func(id string) { woken = append(woken, id) }}
-	r.asking.most = 1
+func TestThoseThatAreDoubtedAreAskedOneAfterAnother(t *testing.T) {
+	r := &Reconciler{Agents: &agents{}, Remotes: remote.NewPool(remote.Options{})}
+	r.asking.every = time.Hour
 	named := func(name, reason string) *fleetv1.WorkloadCluster {
 		obj := with(map[string]string{fleetv1.ConditionReachable: reason}, nil)
 		obj.Name = name
 		return obj
 	}
-	_, done, ok := r.mayAsk(named("a", fleetv1.ReasonUnreachable))
-	if !ok {
-		t.Fatal("the first has to wait")
-	}
-	for _, name := range []string{"b", "c"} {
-		if doubted, _, ok := r.mayAsk(named(name, fleetv1.ReasonUnreachable)); ok || !doubted {
-			t.Errorf("%s: doubted %t, asked %t beside the first", name, doubted, ok)
+	for _, c := range []struct {
+		name, reason string
+		doubted, ok  bool
+	}{
+		{"a", fleetv1.ReasonUnreachable, true, true},
+		{"b", fleetv1.ReasonUnreachable, true, false},
+		{"answers", fleetv1.ReasonUnauthorized, false, true},
+		{"b", fleetv1.ReasonUnauthorized, false, true}, // it has answered meanwhile, and waits no more
+	} {
+		if doubted, ok := r.mayAsk(named(c.name, c.reason)); doubted != c.doubted || ok != c.ok {
+			t.Errorf("%s: doubted %t, asked %t, want %t and %t", c.name, doubted, ok, c.doubted, c.ok)
 		}
 	}
-	if doubted, _, ok := r.mayAsk(named("well", fleetv1.ReasonUnauthorized)); doubted || !ok {
-		t.Errorf("one that answers: doubted %t, asked %t", doubted, ok)
-	}
-	done()
-	done()
-	if diff := cmp.Diff([]string{"b"}, woken); diff != "" {
-		t.Errorf("woken when the first is done (-want +have):\n%s", diff)
-	}
-	if _, _, ok := r.mayAsk(named("b", fleetv1.ReasonUnreachable)); !ok {
-		t.Error("b has to wait when it is its turn")
-	}
-	if next, _ := r.asking.end(); next != "c" {
-		t.Errorf("after b it is the turn of %q, want c", next)
+	if len(r.asking.waiting) > 0 {
+		t.Errorf("%v still wait", r.asking.waiting)
 	}
 }
 

@@ -19,9 +19,8 @@ type pass struct {
 	access access
 	rest   rest // why nothing is done; zero: the steps are taken
 
-	doubted bool   // the cluster may not answer
-	asked   func() // it has answered, or will not: another that is doubted may be asked
-	putOff  error  // why the pass cannot go on now; nil: it can
+	doubted bool  // the cluster may not answer
+	putOff  error // why the pass cannot go on now; nil: it can
 
 	patcher *patch.SerialPatcher // for what has to be known before it is done
 

@@ -90,7 +90,7 @@ type Reconciler struct {
 	announced   announcements
 	surveys     surveys
 	surveying   turns // each survey holds what it saw in memory
-	asking      turns // clusters that are doubted whether they answer
+	asking      pace  // clusters that are doubted whether they answer
 	slow        turns // with those of them that did
 	unpublished uids  // clusters that are known to have no ClusterProfile of ours
 }
@@ -105,16 +105,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if !obj.DeletionTimestamp.IsZero() {
 		return r.depart(ctx, obj, patcher)
 	}
-	doubted, asked, ok := r.mayAsk(obj)
+	doubted, ok := r.mayAsk(obj)
 	if !ok {
 		return ctrl.Result{RequeueAfter: steps.Jitter(turnPoll), Priority: &behind}, nil
 	}
-	defer asked()
 	p, err := r.begin(ctx, obj)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	p.patcher, p.doubted, p.asked = patcher, doubted, asked
+	p.patcher, p.doubted = patcher, doubted
 	if p.works() && controllerutil.AddFinalizer(obj, fleetv1.Finalizer) {
 		if err := r.patch(ctx, obj, patcher); err != nil { // before anything is made that it cleans up
 			return ctrl.Result{}, err

@@ -43,7 +43,8 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, o O
 	if o.Concurrency <= 0 {
 		o.Concurrency = defaultConcurrency
 	}
-	r.slow.most, r.asking.most = placesOf(o.Concurrency)
+	r.slow.most = placesOf(o.Concurrency)
+	r.asking.every, r.asking.wake = askEvery, func(id string) { r.wake(id, true) }
 	r.surveying.most, r.applying = maxSurveys, make(places, maxApplying)
 	err := mgr.GetFieldIndexer().IndexField(ctx, &fleetv1.WorkloadCluster{}, nameField, func(obj client.Object) []string {
 		return []string{obj.GetName()}
@@ -87,10 +88,10 @@ func (r *Reconciler) everyOne() handler.EventHandler {
 	}
 }
 
-// woken asks for passes over the clusters of an event's name, or over all of them.
+// woken asks for passes over the clusters of an event's name, or over all of them. One that has fallen silent keeps nobody waiting.
 func (r *Reconciler) woken(ctx context.Context, e event.GenericEvent, q requests) {
 	priority := 0
-	if e.Object.GetName() == "" {
+	if name := e.Object.GetName(); name == "" || r.agentSilent(name) {
 		priority = behind
 	}
 	add(q, priority, r.named(ctx, e.Object))
