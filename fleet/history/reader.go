@@ -84,7 +84,9 @@ type seenBlock struct {
 	block       weak.Pointer[unpacked]
 }
 
-const recentBlocks = 64
+// recentBlocks are those of several thousand events: a page of one team among fifty is spread over so many. With fewer than a page needs,
+// each page would drop what the next one begins with, and find nothing.
+const recentBlocks = 256
 
 // find is nil when the block of the seq is not here.
 func (r *recent) find(seq int64) *unpacked {
