@@ -26,7 +26,7 @@ func line(t *testing.T, p *pace, ids ...string) {
 
 // passes lets time pass in a bubble, where it takes none.
 func passes(d time.Duration) {
-	time.Sleep(d) //nolint:forbidigo // see above
+	time.Sleep(d) //nolint:forbidigo // in a bubble, where it takes no time
 	synctest.Wait()
 }
 
